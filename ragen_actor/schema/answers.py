@@ -1,0 +1,49 @@
+"""Answers put together from bytes: pages of stored objects, and what a delete returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+_ID_AT: Final = len(b'{"id":"')
+_ID_LENGTH_MAX: Final = 80  # "thread_" and 64 characters, with room
+
+_EMPTY_PAGE: Final = {
+    more: b'{"object":"list","data":[],"first_id":null,"last_id":null,"has_more":%b}' % word
+    for more, word in ((False, b"false"), (True, b"true"))
+}
+
+
+def render_page(items: Sequence[bytes | memoryview], has_more: bool) -> bytes:
+    """Return a page around objects that `encode` wrote; none of them is decoded or checked.
+
+    Args:
+        items: The objects in the order asked for; each begins with `{"id":"`.
+        has_more: Whether more follow in that direction.
+    """
+    if not items:
+        return _EMPTY_PAGE[has_more]
+    pieces: list[bytes | memoryview] = [b","] * (2 * len(items) + 1)
+    pieces[0] = b'{"object":"list","data":['
+    pieces[1::2] = items
+    pieces[-1] = b'],"first_id":"%b","last_id":"%b","has_more":%b}' % (
+        _id_of(items[0]),
+        _id_of(items[-1]),
+        b"true" if has_more else b"false",
+    )
+    return b"".join(pieces)
+
+
+def _id_of(item: bytes | memoryview) -> bytes:
+    head = bytes(item[_ID_AT : _ID_AT + _ID_LENGTH_MAX])
+    return head[: head.index(b'"')]
+
+
+def deleted_thread(thread_id: str) -> bytes:
+    """Return the answer to a thread's delete; the id is a well-formed one."""
+    return b'{"id":"%b","object":"thread.deleted","deleted":true}' % thread_id.encode()
+
+
+def deleted_message(message_id: str) -> bytes:
+    """Return the answer to a message's delete; the id is a well-formed one."""
+    return b'{"id":"%b","object":"thread.message.deleted","deleted":true}' % message_id.encode()

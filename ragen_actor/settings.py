@@ -1,0 +1,149 @@
+"""Every setting there is: its unit, its bound, its default and its price.
+
+`config.toml` is the same list for operators. `ragen_actor.config` reads settings from wherever they
+stand, and only it enforces the bounds: a Struct made in code is taken at its word.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
+
+DEFAULT_TIER = "default"
+UNLIMITED_TIER = "unlimited"
+
+Origin = Annotated[str, Meta(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^/\s]+)$")]
+TierName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+RequestsPerMinute = Annotated[int, Meta(ge=0, le=1_000_000)]
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the server listens, and what one client may take of it.
+
+    Attributes:
+        host: Address or name to listen on; beyond 127.0.0.1 every key travels unencrypted.
+        port: TCP port; 0 takes any free one.
+        body_bytes_max: Bytes of one request body, which is held whole while it is parsed.
+        bodies_bytes_max: Bytes of all request bodies in memory at once; beyond it 503.
+        header_seconds_max: Seconds for a request's head to arrive; slower clients are cut off.
+        body_seconds_max: Seconds for a body to arrive; each slow one holds its share of memory.
+        keepalive_seconds: Seconds an idle connection stays open; each takes a descriptor.
+        connections_max: Connections at once; each takes a descriptor, further ones wait.
+        shutdown_seconds: Seconds to answer what is queued when stopping; then it is refused.
+        cors_origins: Origins whose web pages may call, or `*`; such a page can use a key it has.
+        trusted_proxies: Addresses or networks whose X-Forwarded-For is believed, even if forged.
+        access_log: Whether each request is logged; costs CPU time on each.
+        messages_per_create_max: Initial messages of one thread; all are committed in one batch.
+    """
+
+    host: Annotated[str, Meta(pattern=r"^[^\s/\x00-\x1f]+$")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    body_bytes_max: Annotated[int, Meta(ge=64 * KIB, le=8 * MIB)] = 8 * MIB
+    bodies_bytes_max: Annotated[int, Meta(ge=64 * KIB, le=TIB)] = 256 * MIB
+    header_seconds_max: Annotated[float, Meta(ge=0.1, le=3600)] = 10.0
+    body_seconds_max: Annotated[float, Meta(ge=0.1, le=3600)] = 30.0
+    keepalive_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 75.0
+    connections_max: Annotated[int, Meta(ge=1, le=65536)] = 1024
+    shutdown_seconds: Annotated[float, Meta(ge=0.1, le=600)] = 10.0
+    cors_origins: tuple[Origin, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    access_log: bool = False
+    messages_per_create_max: Annotated[int, Meta(ge=1, le=900)] = 512
+
+    def proxy_networks(self) -> tuple[Network, ...]:
+        """Return `trusted_proxies` as networks; a single address is a network of one.
+
+        Raises:
+            ValueError: An entry is neither an address nor a network.
+        """
+        return tuple(ipaddress.ip_network(proxy) for proxy in self.trusted_proxies)
+
+
+class Storage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the files lie, and how often they are made to last.
+
+    Attributes:
+        data_dir: Directory of all files; relative to the working directory.
+        journal_segment_bytes: Bytes of each of the four journal files; larger ones make
+            checkpoints rarer, recovery longer, and take four times their size on the disk.
+        disk_reserve_bytes: Bytes kept free on the file system; below it writes get 503.
+        checkpoint_seconds: Seconds until a journal file is settled though it is not full;
+            longer saves syncs and makes recovery longer.
+        dirty_files_max: Files written to since the last checkpoint; each holds a descriptor.
+        page_bytes_max: Bytes of one page of a list; longer ones end early.
+        sync_slow_seconds: Seconds of one sync above which a warning is logged.
+    """
+
+    data_dir: Path = Path("data")
+    journal_segment_bytes: Annotated[int, Meta(ge=128 * KIB, le=GIB, multiple_of=4096)] = 16 * MIB
+    disk_reserve_bytes: Annotated[int, Meta(ge=0, le=1024 * TIB)] = 64 * MIB
+    checkpoint_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 30.0
+    dirty_files_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 4096
+    page_bytes_max: Annotated[int, Meta(ge=KIB, le=64 * MIB)] = 8 * MIB
+    sync_slow_seconds: Annotated[float, Meta(ge=0.001, le=60)] = 1.0
+
+
+class Actors(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What may be in memory for the threads in use.
+
+    Attributes:
+        mailbox_commands_max: Commands that wait for one thread; beyond it 503.
+        idle_seconds: Seconds without a request until a thread leaves memory; its next request
+            reads its index again.
+        resident_bytes_max: Bytes of the indices of all threads in memory; above it the longest
+            unused ones leave early.
+        pending_bytes_max: Bytes accepted and not yet committed; beyond it 503.
+    """
+
+    mailbox_commands_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 1024
+    idle_seconds: Annotated[float, Meta(ge=0.01, le=86400)] = 300.0
+    resident_bytes_max: Annotated[int, Meta(ge=64 * KIB, le=TIB)] = 256 * MIB
+    pending_bytes_max: Annotated[int, Meta(ge=64 * KIB, le=TIB)] = 64 * MIB
+
+
+class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is written to standard error.
+
+    Attributes:
+        level: The least severity that is logged; `debug` costs time on every request.
+    """
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def default_tiers() -> dict[str, int]:
+    """Return the tiers that always exist, in requests per minute; 0 means no limit."""
+    return {DEFAULT_TIER: 20, UNLIMITED_TIER: 0}
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings. `Config()` is the built-in defaults.
+
+    Attributes:
+        tiers: Requests per minute of each tier that a key can have; 0 means no limit. A key
+            whose tier is missing here has `default`.
+    """
+
+    server: Server = Server()
+    storage: Storage = Storage()
+    actors: Actors = Actors()
+    tiers: Mapping[str, int] = msgspec.field(default_factory=default_tiers)
+    log: Log = Log()
+
+
+SECTIONS: Mapping[str, type[Struct]] = {
+    "server": Server,
+    "storage": Storage,
+    "actors": Actors,
+    "log": Log,
+}
+"""Every section of fixed keys; `tiers` is the one whose keys the operator chooses."""

@@ -1,0 +1,50 @@
+"""Durable logs on plain files.
+
+    data/
+      meta.json                                   format, creation time, which directory this is
+      lock                                        one server per directory
+      keys.jsonl                                  API keys, by their SHA-256
+      journal/0.wal .. 3.wal                      the write-ahead journal, four segments in turn
+      orgs/<org>/catalog.jsonl                    the organisation's threads
+      orgs/<org>/catalog.idx                      derived, may be deleted
+      orgs/<org>/threads/<hh>/thread-<id>.jsonl   a thread's messages
+      orgs/<org>/threads/<hh>/thread-<id>.idx     derived, may be deleted
+
+The promise: once `Storage.commit` has told its caller that a unit is done, the unit survives the end
+of the process and of the power, and is in every copy of the directory that begins later. A unit that
+was not acknowledged is there whole or not at all.
+
+`record` holds the format of a line, `segment` that of the journal; `engine.Storage` is the door.
+"""
+
+from storage.engine import Storage
+from storage.errors import (
+    DamagedRecord,
+    DataDirInUse,
+    DataDirUnusable,
+    NoRoom,
+    StorageError,
+    WriteFailed,
+    WriteRefused,
+)
+from storage.options import Options
+from storage.record import RecordError
+from storage.record_log import CatalogLog, LogHeader, Place, RecordLog, ThreadLog
+
+__all__ = [
+    "CatalogLog",
+    "DamagedRecord",
+    "DataDirInUse",
+    "DataDirUnusable",
+    "LogHeader",
+    "NoRoom",
+    "Options",
+    "Place",
+    "RecordError",
+    "RecordLog",
+    "Storage",
+    "StorageError",
+    "ThreadLog",
+    "WriteFailed",
+    "WriteRefused",
+]

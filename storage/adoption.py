@@ -1,0 +1,92 @@
+"""The first start of a copied data directory.
+
+A copy made while the server ran holds every write that was acknowledged before the copy began, and
+of later ones whatever the copying happened to meet: a thread in the catalogue whose file was passed
+before it was made, a file whose catalogue had been passed already, the first half of a line. Here
+the rests are tidied, once, so that afterwards any such finding is damage again.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from storage.datadir import ORG_NAME, ORGS, THREAD_FILE, catalog_path, org_path, thread_path
+from storage.descriptors import Descriptors
+from storage.durable import Disk
+from storage.errors import DamagedRecord
+from storage.record_log import CatalogLog
+from storage.recovery import cut_unfinished_line
+from storage.scan import load, read_header
+
+log = logging.getLogger(__name__)
+
+
+def adopt(disk: Disk, descriptors: Descriptors) -> None:
+    """Make a copy whole in itself; blocks. Doing it twice, or dying half-way, comes to the same.
+
+    Raises:
+        OSError: The disk fails.
+    """
+    for org in disk.names(ORGS):
+        if ORG_NAME.fullmatch(org):
+            _remove_derived(disk, org_path(org))
+            _adopt_org(disk, descriptors, org)
+
+
+def _adopt_org(disk: Disk, descriptors: Descriptors, org: str) -> None:
+    known: set[str] = set()
+    sound = True
+    if disk.exists(catalog_path(org)):
+        cut_unfinished_line(disk, catalog_path(org))
+        catalog = CatalogLog(catalog_path(org), disk, descriptors)
+        try:
+            load(catalog, disk, owner=org)
+            known = set(catalog.thread_ids())
+        except DamagedRecord as error:
+            log.error("%s: its threads are left as they were found", error)
+            sound = False
+        _bury(disk, catalog, [each for each in known if not _is_whole(disk, org, each)])
+    for folder in disk.names(f"{org_path(org)}/threads"):
+        place = f"{org_path(org)}/threads/{folder}"
+        _remove_derived(disk, place)
+        for name in disk.names(place) if sound else ():
+            if THREAD_FILE.fullmatch(name) and name.removesuffix(".jsonl") not in known:
+                log.warning("%s/%s has no entry in its catalogue and is removed", place, name)
+                disk.unlink(f"{place}/{name}")
+
+
+def _is_whole(disk: Disk, org: str, thread_id: str) -> bool:
+    """Cut a thread's torn tail; tell whether all is there that its create wrote."""
+    path = thread_path(org, thread_id)
+    try:
+        cut_unfinished_line(disk, path)
+        with disk.opened(path) as descriptor:
+            header, length = read_header(disk, path, descriptor)
+            return disk.size(descriptor) >= length + header.create_bytes
+    except (FileNotFoundError, DamagedRecord):
+        return False
+
+
+def _bury(disk: Disk, catalog: CatalogLog, thread_ids: list[str]) -> None:
+    if not thread_ids:
+        return
+    log.warning(
+        "%s: %d threads were not whole when they were copied and are taken out of it",
+        catalog.path,
+        len(thread_ids),
+    )
+    appends = [
+        catalog.remove(catalog.next_number, msgspec.json.encode({"id": thread_id}))
+        for thread_id in thread_ids
+    ]
+    with disk.opened(catalog.path) as descriptor:
+        disk.write(descriptor, b"".join(append.line for append in appends), catalog.end)
+        disk.sync(descriptor)
+
+
+def _remove_derived(disk: Disk, folder: str) -> None:
+    for name in disk.names(folder):
+        if name.endswith((".idx", ".new")):
+            disk.unlink(f"{folder}/{name}")

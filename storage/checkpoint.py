@@ -1,0 +1,152 @@
+"""Checkpoints: every file that a full segment names is made durable, then the segment is free.
+
+It happens in the background, oldest segment first, a few files at a time. No acknowledgement waits
+for it unless every segment is in use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, wait
+
+from storage.descriptors import Descriptor, Descriptors
+from storage.durable import Disk
+from storage.journal import Journal, Segment, segment_path
+from storage.options import Options
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+
+
+class Checkpointer:
+    """Frees the journal's segments. `rewrite` and what is private to threads may block.
+
+    Attributes:
+        freed: Called in the event loop whenever a segment has become free.
+        trouble: Why the last checkpoint failed; None when it did not.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        journal: Journal,
+        descriptors: Descriptors,
+        executor: Executor,
+        syncers: Executor,
+        options: Options,
+    ) -> None:
+        self._disk = disk
+        self._journal = journal
+        self._descriptors = descriptors
+        self._executor = executor
+        self._syncers = syncers
+        self._options = options
+        self._work = asyncio.Event()
+        self._closing = False
+        self.freed: Callable[[], None] = lambda: None
+        self.trouble: str | None = None
+
+    def look(self) -> None:
+        """See whether a segment waits to be freed."""
+        if self._next() is not None:
+            self._work.set()
+
+    async def run(self) -> None:
+        """Free segments until `close`, then free the last ones and return."""
+        loop = asyncio.get_running_loop()
+        while True:
+            segment = self._next()
+            if segment is None and self._closing:
+                return
+            if segment is None:
+                self._work.clear()
+                await self._work.wait()
+                continue
+            if await loop.run_in_executor(self._executor, self._checkpoint, segment):
+                self.trouble = None
+                self._descriptors.trim()
+                self.freed()
+            elif self._closing:
+                log.error("a journal segment is left to the next start: %s", self.trouble)
+                return
+            else:
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def close(self) -> None:
+        """Let `run` come to its end; the journal takes no more batches."""
+        self._closing = True
+        self._work.set()
+
+    def rewrite(self, paths: Iterable[str]) -> set[str]:
+        """Give files what the journal holds of them, durably, through fresh descriptors; blocks.
+
+        Returns:
+            Those of `paths` for which that succeeded.
+        """
+        done = set()
+        for path in paths:
+            self._descriptors.distrust(path)
+            try:
+                folder = path.rpartition("/")[0]
+                named = [*self._disk.make_directory(folder), folder]
+                with self._disk.opened(path, create=True) as descriptor:
+                    for frame in self._journal.frames_of(path):
+                        self._disk.write(descriptor, frame.data, frame.offset)
+                    self._disk.sync(descriptor)
+                for each in named:
+                    self._disk.sync_directory(each)
+            except OSError as error:
+                log.error("%s still lacks lines that the journal holds: %s", path, error)
+                continue
+            self._journal.paid(path)
+            done.add(path)
+        return done
+
+    def _next(self) -> Segment | None:
+        """The oldest segment whose use has ended."""
+        for segment in self._journal.in_use:
+            return segment if segment is not self._journal.current else None
+        return None
+
+    def _checkpoint(self, segment: Segment) -> bool:
+        """Make durable what a segment names, and free it; on the checkpointer's thread."""
+        started = time.monotonic()
+        syncs = {
+            path: self._syncers.submit(self._sync, path, descriptor)
+            for path, descriptor in segment.dirty.items()
+        }
+        wait(syncs.values())
+        durable = {path for path, sync in syncs.items() if sync.result()}
+        durable |= self.rewrite(syncs.keys() - durable)
+        for path in durable:
+            self._descriptors.release(segment.dirty.pop(path))
+        try:
+            for directory in sorted(segment.directories):
+                self._disk.sync_directory(directory)
+            lacking = segment.dirty.keys() | segment.owed
+            if lacking:
+                raise OSError(f"{len(lacking)} files are not durable, {min(lacking)} first")
+            self._journal.free(segment)
+        except OSError as error:
+            self.trouble = f"{segment_path(segment.number)} cannot be freed: {error}"
+            log.error("%s", self.trouble)
+            return False
+        segment.directories.clear()
+        log.debug("checkpoint: %d files, %.3f s", len(syncs), time.monotonic() - started)
+        return True
+
+    def _sync(self, path: str, descriptor: Descriptor) -> bool:
+        started = time.monotonic()
+        try:
+            self._disk.sync(descriptor.number)
+        except OSError as error:
+            log.error("%s was not made durable: %s", path, error)
+            return False
+        seconds = time.monotonic() - started
+        if seconds > self._options.sync_slow_seconds:
+            log.warning("%s: a sync took %.3f s", path, seconds)
+        return True

@@ -1,0 +1,137 @@
+"""The data directory: its lock, its format, and what lies where in it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+from pathlib import Path
+
+import msgspec
+
+from storage.durable import DIRECTORY_MODE, FILE_MODE, Disk
+from storage.errors import DataDirInUse, DataDirUnusable
+from storage.journal import Journal
+
+FORMAT = 1
+META = "meta.json"
+LOCK = "lock"
+ORGS = "orgs"
+ORG_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+THREAD_FILE = re.compile(r"thread-[0-9a-f]{32}\.jsonl")
+
+
+class Meta(msgspec.Struct, frozen=True):
+    """What `meta.json` says.
+
+    Attributes:
+        format: The version of everything in the directory.
+        created_at: Unix seconds.
+        lock_inode: Of the file `lock`; another one tells that this directory is a copy.
+    """
+
+    format: int
+    created_at: int
+    lock_inode: int
+
+
+def org_path(org: str) -> str:
+    """Return the folder of an organisation."""
+    assert ORG_NAME.fullmatch(org)
+    return f"{ORGS}/{org}"
+
+
+def catalog_path(org: str) -> str:
+    """Return the log of an organisation's threads."""
+    return f"{org_path(org)}/catalog.jsonl"
+
+
+def thread_path(org: str, thread_id: str) -> str:
+    """Return the log of a thread's messages; 256 folders share them by the id's last two digits."""
+    return f"{org_path(org)}/threads/{thread_id[-2:]}/{thread_id}.jsonl"
+
+
+def lock(root: Path) -> int:
+    """Take the directory, making it if need be; return the lock's descriptor, to be kept open.
+
+    Raises:
+        DataDirInUse: Another process has it.
+        OSError: It cannot be made or opened.
+    """
+    missing = [each for each in (root, *root.parents) if not each.exists()]
+    root.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    for each in missing:
+        Disk(each.parent).sync_directory(".")
+    descriptor = os.open(root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise DataDirInUse(
+            "another server runs on this data directory",
+            path=str(root),
+            hint="stop it first, or give this one another --data-dir",
+        ) from None
+    return descriptor
+
+
+def prepare(disk: Disk, lock_descriptor: int, journal_segment_bytes: int) -> bool:
+    """Make a new directory whole, or see whether this one can be used.
+
+    Returns:
+        Whether the directory is a copy that has not been started before.
+
+    Raises:
+        DataDirUnusable: It is of a newer format, or its `meta.json` is unreadable.
+    """
+    inode = os.fstat(lock_descriptor).st_ino
+    meta = read_meta(disk)
+    if meta is None:
+        strangers = set(disk.names(".")) & {ORGS}
+        if strangers:
+            raise DataDirUnusable(
+                f"there is data but no {META}",
+                path=str(disk.root),
+                hint=f"put {META} back from where the data came from",
+            )
+        Journal.create(disk, journal_segment_bytes)
+        disk.make_directory(ORGS)
+        write_meta(disk, Meta(FORMAT, int(time.time()), inode))
+        return False
+    return meta.lock_inode != inode
+
+
+def read_meta(disk: Disk) -> Meta | None:
+    """Read `meta.json`; None where there is none.
+
+    Raises:
+        DataDirUnusable: It is unreadable, or of another format than `FORMAT`.
+    """
+    try:
+        meta = msgspec.json.decode(disk.read_file(META), type=Meta)
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        raise DataDirUnusable(
+            f"unreadable: {error}", path=META, hint="restore it from a backup"
+        ) from error
+    if meta.format != FORMAT:
+        raise DataDirUnusable(
+            f"format {meta.format} is not the {FORMAT} that this version knows",
+            path=META,
+            hint="install the version that wrote it, or a newer one",
+        )
+    return meta
+
+
+def write_meta(disk: Disk, meta: Meta) -> None:
+    """Replace `meta.json`, durably."""
+    disk.write_aside(META, msgspec.json.encode(meta) + b"\n")
+
+
+def mark_original(disk: Disk, lock_descriptor: int) -> None:
+    """Say that this directory is no copy any more."""
+    meta = read_meta(disk)
+    assert meta is not None
+    write_meta(disk, msgspec.structs.replace(meta, lock_inode=os.fstat(lock_descriptor).st_ino))

@@ -1,0 +1,221 @@
+"""The system calls that make bytes last: nothing else in the project calls them.
+
+Everything that storage does to a disk goes through one `Disk`, so that a test can put a disk in its
+place which forgets what was not synced, tears what was, or fails at any call.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+FILE_MODE = 0o600
+DIRECTORY_MODE = 0o700
+_UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS})
+
+
+class Disk:
+    """A directory on a real file system.
+
+    Every path is relative to `root`. All methods may block, but for `read_cached`.
+
+    Attributes:
+        root: The data directory.
+        writes_through: One call can write and make durable (RWF_DSYNC); else a sync follows.
+        reads_ahead: A read can say "not in memory" instead of waiting (RWF_NOWAIT).
+        syncs: How often bytes were made durable; the measure of what a write costs.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.writes_through = False
+        self.reads_ahead = False
+        self.syncs = 0
+
+    def probe(self) -> None:
+        """Find out, once, what this kernel and this file system can do."""
+        with tempfile.TemporaryFile(dir=self.root) as file:
+            self.writes_through = _accepts(
+                lambda: os.pwritev(file.fileno(), [b"probe"], 0, os.RWF_DSYNC)
+            )
+            os.pwrite(file.fileno(), b"probe", 0)
+            self.reads_ahead = _accepts(
+                lambda: os.preadv(file.fileno(), [bytearray(1)], 0, os.RWF_NOWAIT)
+            )
+
+    def open(self, path: str, *, create: bool = False) -> int:
+        """Open for reading and writing; with `create` the file is made where it is missing."""
+        flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+        return os.open(self.root / path, flags, FILE_MODE)
+
+    def close(self, descriptor: int) -> None:
+        """Give a descriptor back."""
+        os.close(descriptor)
+
+    def write(self, descriptor: int, data: bytes, offset: int) -> None:
+        """Put bytes at a place; they are not durable yet.
+
+        Raises:
+            OSError: Also when only a part was taken: what is there now is unknown.
+        """
+        _whole(os.pwrite(descriptor, data, offset), data)
+
+    def write_durable(self, descriptor: int, data: bytes, offset: int) -> None:
+        """Put bytes at a place of a file that has them already, and return once they last.
+
+        Raises:
+            OSError: Whether the bytes are there is unknown; never sync this descriptor again.
+        """
+        if self.writes_through:
+            self.syncs += 1
+            _whole(os.pwritev(descriptor, [data], offset, os.RWF_DSYNC), data)
+        else:
+            self.write(descriptor, data, offset)
+            self.sync(descriptor)
+
+    def sync(self, descriptor: int) -> None:
+        """Make a file's bytes and its size durable.
+
+        Raises:
+            OSError: What was written since the last sync may be lost though a retry would succeed.
+        """
+        self.syncs += 1
+        if sys.platform == "darwin":
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+        else:
+            os.fdatasync(descriptor)
+
+    def sync_directory(self, path: str) -> None:
+        """Make the names in a directory durable."""
+        self.syncs += 1
+        descriptor = os.open(self.root / path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def read(self, descriptor: int, length: int, offset: int) -> bytes:
+        """Read up to `length` bytes; fewer only at the end of the file."""
+        chunks = []
+        while length > 0:
+            chunk = os.pread(descriptor, length, offset)
+            if not chunk:
+                break
+            chunks.append(chunk)
+            length -= len(chunk)
+            offset += len(chunk)
+        return b"".join(chunks)
+
+    def read_cached(self, descriptor: int, length: int, offset: int) -> bytes | None:
+        """Read exactly `length` bytes without waiting; None when they are not all in memory."""
+        if not self.reads_ahead:
+            return None
+        buffer = bytearray(length)
+        try:
+            got = os.preadv(descriptor, [buffer], offset, os.RWF_NOWAIT)
+        except OSError:
+            return None
+        return bytes(buffer) if got == length else None
+
+    def size(self, descriptor: int) -> int:
+        """Return a file's length in bytes."""
+        return os.fstat(descriptor).st_size
+
+    def truncate(self, descriptor: int, length: int) -> None:
+        """Cut a file to a length in bytes; not durable until the next sync."""
+        os.ftruncate(descriptor, length)
+
+    def make_directory(self, path: str) -> list[str]:
+        """Make a directory and those above it; return each directory that got a new name in it."""
+        made = []
+        current = self.root / path
+        while True:
+            try:
+                os.mkdir(current, DIRECTORY_MODE)
+            except FileExistsError:
+                break
+            except FileNotFoundError:
+                parent = current.parent.relative_to(self.root)
+                made += self.make_directory(str(parent))
+                continue
+            made.append(str(current.parent.relative_to(self.root)))
+            break
+        return made
+
+    def replace(self, source: str, target: str) -> None:
+        """Give a file another file's name, whole or not at all; durable once the directory is."""
+        os.replace(self.root / source, self.root / target)
+
+    def unlink(self, path: str) -> None:
+        """Remove a name; one that is not there is no error."""
+        with suppress(FileNotFoundError):
+            os.unlink(self.root / path)
+
+    def exists(self, path: str) -> bool:
+        """Tell whether there is a file or directory of that name."""
+        return os.path.lexists(self.root / path)
+
+    def names(self, path: str) -> list[str]:
+        """List a directory, sorted; a missing one is empty."""
+        try:
+            return sorted(os.listdir(self.root / path))
+        except FileNotFoundError:
+            return []
+
+    def free_bytes(self) -> int:
+        """Return what an unprivileged user may still write."""
+        stat = os.statvfs(self.root)
+        return stat.f_bavail * stat.f_frsize
+
+    @contextmanager
+    def opened(self, path: str, *, create: bool = False) -> Iterator[int]:
+        """Open a file for the length of a block."""
+        descriptor = self.open(path, create=create)
+        try:
+            yield descriptor
+        finally:
+            self.close(descriptor)
+
+    def read_file(self, path: str) -> bytes:
+        """Return a whole file.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        with self.opened(path) as descriptor:
+            return self.read(descriptor, self.size(descriptor), 0)
+
+    def write_aside(self, path: str, data: bytes, *, durable: bool = True) -> None:
+        """Replace a file by a new one, so that a reader finds the old or the new, never a part."""
+        aside = f"{path}.new"
+        self.unlink(aside)
+        with self.opened(aside, create=True) as descriptor:
+            self.write(descriptor, data, 0)
+            if durable:
+                self.sync(descriptor)
+        self.replace(aside, path)
+        if durable:
+            self.sync_directory(os.path.dirname(path) or ".")
+
+
+def _whole(written: int, data: bytes) -> None:
+    if written != len(data):
+        raise OSError(errno.EIO, f"only {written} of {len(data)} bytes were written")
+
+
+def _accepts(call: Callable[[], object]) -> bool:
+    try:
+        call()
+    except OSError as error:
+        if error.errno in _UNSUPPORTED or error.errno == errno.EAGAIN:
+            return error.errno == errno.EAGAIN
+        raise
+    except AttributeError:
+        return False
+    return True

@@ -1,0 +1,238 @@
+"""What the actors may ask of storage, and nothing more.
+
+Opening takes the lock, does again what the journal holds and starts the committer; closing drains
+it and leaves a journal with nothing to do. In between there are logs to read and units to commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from storage.adoption import adopt
+from storage.checkpoint import Checkpointer
+from storage.committer import Committer, Done
+from storage.datadir import catalog_path, lock, mark_original, org_path, prepare, thread_path
+from storage.descriptors import Descriptors
+from storage.durable import Disk
+from storage.index import SIDECAR_RECORDS, pack, seal
+from storage.journal import Journal, segment_path
+from storage.options import Options
+from storage.record_log import Append, CatalogLog, Place, RecordLog, ThreadLog
+from storage.recovery import Outcome, recover
+from storage.scan import load
+
+log = logging.getLogger(__name__)
+
+READERS = 4
+SYNCERS = 4
+TICK_SECONDS = 1.0
+
+
+class Storage:
+    """One open data directory. Its methods belong to the event loop that opened it.
+
+    Attributes:
+        disk: Where it lies.
+        recovered: What the start had to do again.
+    """
+
+    def __init__(self, options: Options, disk: Disk, lock_descriptor: int) -> None:
+        self.disk = disk
+        self.recovered = Outcome()
+        self._options = options
+        self._lock = lock_descriptor
+        self._readers = ThreadPoolExecutor(READERS, "read")
+        self._writer = ThreadPoolExecutor(1, "commit")
+        self._background = ThreadPoolExecutor(1, "checkpoint")
+        self._syncers = ThreadPoolExecutor(SYNCERS, "sync")
+        self._descriptors = Descriptors(disk, options.open_files_max)
+        self._journal = Journal(disk, options.journal_segment_bytes)
+        self._loop = asyncio.get_running_loop()
+
+    @classmethod
+    async def open(cls, options: Options, disk: Disk | None = None) -> Storage:
+        """Take a data directory, making it if need be, and recover what the last run left.
+
+        Raises:
+            DataDirInUse: Another process has it.
+            DataDirUnusable: It is of a newer format, or no data directory.
+            OSError: The disk fails.
+        """
+        loop = asyncio.get_running_loop()
+        lock_descriptor = await loop.run_in_executor(None, lock, options.data_dir)
+        storage = cls(options, disk or Disk(options.data_dir), lock_descriptor)
+        try:
+            await loop.run_in_executor(storage._writer, storage._recover)
+        except BaseException:
+            storage._release()
+            raise
+        storage._start()
+        return storage
+
+    def _recover(self) -> None:
+        disk, options = self.disk, self._options
+        disk.probe()
+        is_copy = prepare(disk, self._lock, options.journal_segment_bytes)
+        self.recovered = recover(disk, is_copy=is_copy)
+        if is_copy:
+            adopt(disk, self._descriptors)
+            mark_original(disk, self._lock)
+        with disk.opened(segment_path(0)) as descriptor:
+            resize = disk.size(descriptor) != options.journal_segment_bytes
+        if resize:
+            Journal.create(disk, options.journal_segment_bytes)
+        self._journal.resume(self.recovered.use, self.recovered.number)
+
+    def _start(self) -> None:
+        self._checkpointer = Checkpointer(
+            self.disk,
+            self._journal,
+            self._descriptors,
+            self._background,
+            self._syncers,
+            self._options,
+        )
+        self._committer = Committer(
+            self.disk,
+            self._journal,
+            self._descriptors,
+            self._checkpointer,
+            self._writer,
+            self._options,
+        )
+        self._checkpointer.freed = self._committer.kick
+        self._checkpoints = asyncio.create_task(self._checkpointer.run(), name="checkpoints")
+        self._ticker = self._loop.call_later(TICK_SECONDS, self._tick)
+
+    def _tick(self) -> None:
+        self._committer.retire()
+        self._ticker = self._loop.call_later(TICK_SECONDS, self._tick)
+
+    @property
+    def pending_bytes(self) -> int:
+        """Lines on their way to the disk."""
+        return self._committer.pending_bytes
+
+    @property
+    def trouble(self) -> str | None:
+        """Why writes fail, or None."""
+        return self._committer.trouble or self._checkpointer.trouble
+
+    @property
+    def unit_bytes_max(self) -> int:
+        """The longest unit that a batch can hold, its frames' own bytes allowed for."""
+        return self._journal.unit_bytes_max - 8192
+
+    def commit(self, appends: Sequence[Append], done: Done) -> None:
+        """Commit lines together or not at all; `done` is told when they last, or what failed.
+
+        Raises:
+            WriteRefused: One of the logs takes nothing now; `done` is not called.
+            DamagedRecord: One of the logs never will until it is repaired.
+        """
+        self._committer.submit(appends, done)
+
+    def read(
+        self, record_log: RecordLog, places: Sequence[Place]
+    ) -> list[bytes] | asyncio.Future[list[bytes]]:
+        """Return objects: at once when they are in memory, else as a future.
+
+        Raises:
+            DamagedRecord: One of them does not read back as it was written.
+        """
+        found = record_log.read_now(places)
+        if found is not None:
+            return found
+        return self._loop.run_in_executor(self._readers, record_log.read, places)
+
+    async def open_thread(self, org: str, thread_id: str) -> ThreadLog:
+        """Open a thread that its catalogue lists.
+
+        Raises:
+            DamagedRecord: Its file is missing, unreadable at its head, or another's.
+        """
+        opened = ThreadLog(thread_path(org, thread_id), self.disk, self._descriptors)
+        await self._loop.run_in_executor(self._readers, self._load, opened, thread_id)
+        return opened
+
+    async def open_catalog(self, org: str) -> CatalogLog:
+        """Open an organisation's catalogue; one that was never written to is empty.
+
+        Raises:
+            DamagedRecord: It is missing though there are threads, or unreadable at its head.
+        """
+        opened = CatalogLog(catalog_path(org), self.disk, self._descriptors)
+        await self._loop.run_in_executor(self._readers, self._load_catalog, opened, org)
+        return opened
+
+    def new_thread(self, org: str, thread_id: str) -> ThreadLog:
+        """Return the empty log of a thread that is about to be created."""
+        return ThreadLog(thread_path(org, thread_id), self.disk, self._descriptors)
+
+    def _load(self, opened: RecordLog, owner: str) -> None:
+        load(opened, self.disk, owner=owner)
+        self._descriptors.release(self._descriptors.acquire(opened.path))
+
+    def _load_catalog(self, opened: CatalogLog, org: str) -> None:
+        fresh = not self.disk.exists(opened.path) and not self.disk.names(
+            f"{org_path(org)}/threads"
+        )
+        if not fresh:
+            self._load(opened, org)
+
+    def save_index(self, record_log: RecordLog, *, closing: bool = False) -> None:
+        """Write a log's sidecar if it is due; failing costs the next start some time, no more.
+
+        It is due `SIDECAR_RECORDS` after the last one, or after an eighth of a longer log: so it
+        costs each record the same, however long the log grows. A log that closes needs but one more.
+        """
+        records, behind = (
+            record_log.index.records,
+            record_log.index.records - record_log.sidecar_records,
+        )
+        due = 1 if closing else max(SIDECAR_RECORDS, records // 8)
+        if behind < due or records < SIDECAR_RECORDS or record_log.saving or record_log.owed:
+            return
+        record_log.saving = True
+        record_log.sidecar_records = records
+        data = pack(
+            record_log.index,
+            generation=record_log.generation,
+            covered=record_log.end,
+            last_offset=record_log.last_offset,
+            last_line=record_log.last_line,
+        )
+        work = self._loop.run_in_executor(
+            self._readers, self._write_sidecar, record_log.sidecar_path, data
+        )
+        work.add_done_callback(lambda _: setattr(record_log, "saving", False))
+
+    def _write_sidecar(self, path: str, data: bytes) -> None:
+        try:
+            self.disk.write_aside(path, seal(data), durable=False)
+        except OSError as error:
+            log.warning("%s was not written: %s", path, error)
+
+    async def settled(self) -> None:
+        """Return when everything handed in is answered."""
+        await self._committer.settled()
+
+    async def close(self) -> None:
+        """Answer what is queued, make every file durable, free the journal and the lock."""
+        await self._committer.settled()
+        self._ticker.cancel()
+        self._journal.abandon()
+        self._checkpointer.close()
+        await self._checkpoints
+        self._release()
+
+    def _release(self) -> None:
+        for executor in (self._readers, self._writer, self._background, self._syncers):
+            executor.shutdown(wait=True)
+        self._journal.abandon()
+        self._descriptors.close()
+        os.close(self._lock)

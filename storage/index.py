@@ -1,0 +1,195 @@
+"""Where the live records of a log are: three columns in memory, and the sidecar file they come from.
+
+An entry is a key (a message's sequence, or the 64-bit time key of a thread), the offset of the newest
+version of its line and that line's length: 20 bytes. Keys only grow, so the columns are sorted by
+birth and a lookup is a bisection. What was deleted has no entry.
+
+The sidecar is a cache of the columns. It says which generation and how many bytes of the log it
+covers and how the last covered line names itself, and carries its own checksum; if anything does not
+fit it is ignored and the log is read instead. It is never synced.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from array import array
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, field
+from zlib import crc32
+
+from storage.record import ADDS, REMOVES, REPLACES
+
+ENTRY_BYTES = 20
+SIDECAR_RECORDS = 1024
+"""A log has a sidecar from this many records on, and it is written anew after as many more."""
+
+_HEAD = struct.Struct("<8sIQQ8sQQQQQ")
+_MAGIC = b"RAGENIX1"
+_CHECKSUM = struct.Struct("<I")
+
+
+@dataclass(slots=True)
+class Index:
+    """The live records of one log, oldest first.
+
+    Attributes:
+        keys: Strictly rising.
+        offsets: Bytes from the start of the log, by the same position as `keys`.
+        lengths: Bytes of the line, newline included.
+        last_key: The highest key there ever was, 0 before the first.
+        last_ms: The creation time of the newest record there ever was, Unix milliseconds.
+        records: Lines in the log, the header not counted.
+    """
+
+    keys: array[int] = field(default_factory=lambda: array("Q"))
+    offsets: array[int] = field(default_factory=lambda: array("Q"))
+    lengths: array[int] = field(default_factory=lambda: array("I"))
+    last_key: int = 0
+    last_ms: int = 0
+    records: int = 0
+
+    def __len__(self) -> int:
+        """Count what is live."""
+        return len(self.keys)
+
+    def find(self, key: int) -> int | None:
+        """Return the position of a live key, or None."""
+        position = bisect_left(self.keys, key)
+        if position < len(self.keys) and self.keys[position] == key:
+            return position
+        return None
+
+    def apply(self, kind: str, key: int, offset: int, length: int) -> None:
+        """Take in one record of the log; a version or a tombstone of what is gone changes nothing."""
+        self.records += 1
+        if kind in ADDS:
+            self.keys.append(key)
+            self.offsets.append(offset)
+            self.lengths.append(length)
+            self.last_key = key
+            return
+        position = self.find(key)
+        if position is None:
+            return
+        if kind in REPLACES:
+            self.offsets[position] = offset
+            self.lengths[position] = length
+        elif kind in REMOVES:
+            del self.keys[position], self.offsets[position], self.lengths[position]
+
+    def page(
+        self, *, limit: int, ascending: bool, after: int | None, before: int | None, bytes_max: int
+    ) -> tuple[range, bool]:
+        """Choose a page.
+
+        Args:
+            limit: Entries at most, 1 or more.
+            ascending: Oldest first; otherwise newest first.
+            after: The page starts behind this key, in the order asked for; it need not be live.
+            before: The page ends just in front of this key, in the order asked for.
+            bytes_max: The page ends early before its lines pass this; one always fits.
+
+        Returns:
+            Positions in the order asked for, and whether more lie in the direction of travel.
+        """
+        above, below = (after, before) if ascending else (before, after)
+        low = 0 if above is None else bisect_right(self.keys, above)
+        high = len(self.keys) if below is None else bisect_left(self.keys, below)
+        # Travel starts at the cursor, or at the first entry of the order when there is none.
+        upward = ascending if before is None else not ascending
+        if upward:
+            chosen = range(low, min(high, low + limit))
+        else:
+            chosen = range(high - 1, max(low, high - limit) - 1, -1)
+        chosen = self._within(chosen, bytes_max)
+        more = high - low > len(chosen)
+        return (chosen if upward == ascending else chosen[::-1]), more
+
+    def _within(self, chosen: range, bytes_max: int) -> range:
+        total = 0
+        for count, position in enumerate(chosen):
+            total += self.lengths[position]
+            if total > bytes_max and count:
+                return chosen[:count]
+        return chosen
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the columns hold, in bytes."""
+        return ENTRY_BYTES * len(self.keys)
+
+
+def pack(
+    index: Index, *, generation: int, covered: int, last_offset: int, last_line: bytes
+) -> bytes:
+    """Return a sidecar file's bytes, but for their checksum: `seal` adds it, in its own time.
+
+    Args:
+        index: What the log holds up to `covered`.
+        generation: The log's.
+        covered: Bytes of the log, from its start.
+        last_offset: Where the line that ends there begins.
+        last_line: Its checksum digits.
+    """
+    head = _HEAD.pack(
+        _MAGIC,
+        generation,
+        covered,
+        last_offset,
+        last_line,
+        len(index.keys),
+        index.last_key,
+        index.last_ms,
+        index.records,
+        sys.byteorder == "little",
+    )
+    return head + index.keys.tobytes() + index.offsets.tobytes() + index.lengths.tobytes()
+
+
+def seal(data: bytes) -> bytes:
+    """Add the checksum to what `pack` returned."""
+    return data + _CHECKSUM.pack(crc32(data))
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """A sidecar that is sound in itself; whether it fits its log is for the log to say."""
+
+    index: Index
+    generation: int
+    covered: int
+    last_offset: int
+    last_line: bytes
+
+
+def unpack(data: bytes) -> Sidecar | None:
+    """Read a sidecar file's bytes; None when they are not as they were written, or not from here."""
+    if len(data) < _HEAD.size + _CHECKSUM.size:
+        return None
+    (
+        magic,
+        generation,
+        covered,
+        last_offset,
+        last_line,
+        count,
+        last_key,
+        last_ms,
+        records,
+        little,
+    ) = _HEAD.unpack_from(data)
+    body = memoryview(data)[: -_CHECKSUM.size]
+    if (
+        magic != _MAGIC
+        or little != (sys.byteorder == "little")
+        or len(body) != _HEAD.size + count * ENTRY_BYTES
+        or _CHECKSUM.unpack(data[-_CHECKSUM.size :])[0] != crc32(body)
+    ):
+        return None
+    index = Index(last_key=last_key, last_ms=last_ms, records=records)
+    place = _HEAD.size
+    for column in (index.keys, index.offsets, index.lengths):
+        column.frombytes(body[place : place + count * column.itemsize])
+        place += count * column.itemsize
+    return Sidecar(index, generation, covered, last_offset, last_line)

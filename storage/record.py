@@ -1,0 +1,118 @@
+"""THE FORMAT: one line of a log, and back.
+
+Every fact that storage keeps is one line of JSON in an append-only file, which any tool can read:
+
+    {"c":"5f1c9c1a","v":1,"k":"m","s":"0000000007","n":"00000213","d":{"id":"msg-..."}}
+
+    c   CRC-32 of everything that follows these eight hex digits, the newline included
+    v   the shape of d
+    k   the kind: h header
+                  m message    u new version of a message    x tombstone of a message
+                  t thread     v new version of a thread     y tombstone of a thread
+                  k API key                                  z revocation of a key
+    s   ten digits: a message's sequence in its thread (u and x repeat the message's);
+        in a catalogue and in the keys a record's number in the file (z repeats the key's)
+    n   eight digits: bytes of d
+    d   the object, exactly as it is served; further fields may follow it
+
+The digits are fixed in width, so every slice below is a constant, and a page of messages is made by
+cutting each d out of the bytes that one read returned: nothing is decoded. The checksum is verified
+whenever a line is read.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from zlib import crc32
+
+LINE_BYTES_MAX = 8 * 1024 * 1024
+"""The longest line, in bytes, newline included."""
+
+VERSION = 1
+HEADER = "h"
+ADDS = frozenset("mt")
+REPLACES = frozenset("uv")
+REMOVES = frozenset("xy")
+KINDS = frozenset("hmuxtvykz")
+
+_CHECKED_FROM = 14
+_KIND_AT = 27
+_SEQUENCE = slice(35, 45)
+_LENGTH = slice(52, 60)
+DATA_AT = 66
+"""Bytes of a line that precede `d`."""
+
+_FIXED = ((0, b'{"c":"'), (14, b'","v":'), (21, b',"k":"'), (28, b'","s":"'), (45, b'","n":"'))
+_LINE = b'","v":1,"k":"%c","s":"%010d","n":"%08d","d":%b}\n'
+
+
+class RecordError(ValueError):
+    """These bytes are no sound line."""
+
+
+class Record(NamedTuple):
+    """A sound line, taken apart.
+
+    Attributes:
+        kind: One letter of `KINDS`.
+        sequence: 0..9_999_999_999.
+        data: The object's JSON, as it was given to `encode`.
+    """
+
+    kind: str
+    sequence: int
+    data: bytes
+
+
+def encode(kind: str, sequence: int, data: bytes) -> bytes:
+    """Return the line, newline included, that holds `data`, one JSON object without a newline.
+
+    Raises:
+        RecordError: The line would be longer than `LINE_BYTES_MAX`.
+    """
+    rest = _LINE % (ord(kind), sequence, len(data), data)
+    if len(rest) + _CHECKED_FROM > LINE_BYTES_MAX:
+        raise RecordError(f"a line of {len(rest) + _CHECKED_FROM} bytes is too long")
+    return b'{"c":"%08x%b' % (crc32(rest), rest)
+
+
+def payload(line: bytes) -> bytes:
+    """Return `d` of one whole line, newline included, once its checksum has proved sound.
+
+    Raises:
+        RecordError: The line is not as it was written.
+    """
+    if b"%08x" % crc32(memoryview(line)[_CHECKED_FROM:]) != line[6:_CHECKED_FROM]:
+        raise RecordError("the checksum does not match")
+    return line[DATA_AT : DATA_AT + int(line[_LENGTH])]
+
+
+def parse(line: bytes) -> Record:
+    """Take one whole line apart, newline included.
+
+    Raises:
+        RecordError: The line is not as it was written.
+    """
+    data = payload(line)
+    return Record(chr(line[_KIND_AT]), int(line[_SEQUENCE]), data)
+
+
+def prefix(line: bytes) -> tuple[str, int, int]:
+    """Read kind, sequence and the length of `d` from a line's first `DATA_AT` bytes, unchecked.
+
+    Raises:
+        RecordError: These bytes do not start like a line.
+    """
+    for place, text in _FIXED:
+        if line[place : place + len(text)] != text:
+            raise RecordError("this does not start like a line")
+    kind = chr(line[_KIND_AT])
+    digits = line[_SEQUENCE] + line[_LENGTH]
+    if kind not in KINDS or len(digits) != 18 or not digits.isdigit():
+        raise RecordError("kind, sequence or length is unreadable")
+    return kind, int(line[_SEQUENCE]), int(line[_LENGTH])
+
+
+def checksum(line: bytes) -> bytes:
+    """Return the eight hex digits with which a line names itself, unchecked."""
+    return line[6:_CHECKED_FROM]

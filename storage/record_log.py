@@ -1,0 +1,344 @@
+"""One append-only JSONL file: what is appended at its known end, and records read back from it.
+
+A `ThreadLog` holds the messages of one thread, a `CatalogLog` the threads of one organisation. They
+differ in how a record's key is told, and in nothing else.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from typing import ClassVar, NamedTuple
+
+import msgspec
+
+from storage.descriptors import Descriptors
+from storage.durable import Disk
+from storage.errors import DamagedRecord
+from storage.index import Index
+from storage.record import ADDS, HEADER, RecordError, checksum, encode, payload
+
+READ_NOW_BYTES_MAX = 256 * 1024
+"""What may be copied out of the page cache in the event loop, in bytes."""
+
+_GAP_BYTES_MAX = 4096
+_IDS_AT_ONCE = 1000
+
+
+class LogHeader(msgspec.Struct, frozen=True):
+    """The `d` of a log's first line.
+
+    Attributes:
+        id: The thread's id, or the organisation's name.
+        org: The organisation that the log belongs to.
+        generation: One more with each rewrite of the file.
+        last_key: The highest key that the former generation had given out.
+        last_ms: The creation time of its newest record, Unix milliseconds.
+        create_bytes: Bytes of the lines that were committed together with this one, behind it.
+    """
+
+    id: str
+    org: str
+    generation: int = 1
+    last_key: int = 0
+    last_ms: int = 0
+    create_bytes: int = 0
+
+
+class Place(NamedTuple):
+    """Where the newest version of a record stands: its key, offset and length in bytes."""
+
+    key: int
+    offset: int
+    length: int
+
+
+class Append:
+    """One line on its way to the end of a log.
+
+    Attributes:
+        log: Where it goes.
+        kind: As in `record`.
+        key: Of the record that it adds, replaces or removes.
+        ms: When that record was created, Unix milliseconds; 0 unless it is added.
+        line: Newline included.
+        offset: Where it stands in the log, in bytes; set when its batch is made up.
+    """
+
+    __slots__ = ("key", "kind", "line", "log", "ms", "offset")
+
+    def __init__(self, log: RecordLog, kind: str, key: int, ms: int, line: bytes) -> None:
+        self.log = log
+        self.kind = kind
+        self.key = key
+        self.ms = ms
+        self.line = line
+        self.offset = -1
+
+
+class RecordLog:
+    """A log and its index, both as of the last commit.
+
+    Attributes:
+        path: Relative to the data directory.
+        generation: Of the file; frames of the journal name it.
+        end: Where the next line goes, in bytes.
+        index: The live records.
+        pending: Records handed to the committer and not settled yet.
+        pending_adds: Those among them that add a record.
+        owed: The journal holds lines that the file does not: it takes no more until it has them.
+        last_offset: Where the line before `end` begins.
+        last_line: Its checksum digits.
+        torn: The file ends in the middle of a line, and no crash explains it: it takes no more.
+        sidecar_records: Lines that the sidecar on disk covers.
+        saving: The sidecar is being written.
+    """
+
+    BY_SEQUENCE: ClassVar[bool]
+    ADD: ClassVar[str]
+    REPLACE: ClassVar[str]
+    REMOVE: ClassVar[str]
+
+    def __init__(self, path: str, disk: Disk, descriptors: Descriptors) -> None:
+        self.path = path
+        self.generation = 1
+        self.end = 0
+        self.index = Index()
+        self.pending = 0
+        self.pending_adds = 0
+        self.owed = False
+        self.torn = False
+        self.last_offset = 0
+        self.last_line = b""
+        self.sidecar_records = 0
+        self.saving = False
+        self._disk = disk
+        self._descriptors = descriptors
+
+    @staticmethod
+    def key(sequence: int, data: bytes) -> int:
+        """Tell the key of a record from its line's `s` and its object."""
+        raise NotImplementedError
+
+    @staticmethod
+    def key_of_id(data: bytes) -> int:
+        """Tell the key of a record from the id that its object begins with.
+
+        Raises:
+            ValueError: It begins with no such id.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def created_ms(data: bytes) -> int:
+        """Tell when a record was created from the id that its object begins with."""
+        raise NotImplementedError
+
+    @property
+    def sidecar_path(self) -> str:
+        """Where the index is cached."""
+        return self.path.removesuffix(".jsonl") + ".idx"
+
+    def header(self, header: LogHeader) -> Append:
+        """Return the first line of a new log."""
+        return self._append(HEADER, 0, 0, encode(HEADER, 0, msgspec.json.encode(header)))
+
+    def add(self, sequence: int, data: bytes) -> Append:
+        """Return a line that adds a record.
+
+        Raises:
+            RecordError: The object is too long for a line.
+        """
+        line = encode(self.ADD, sequence, data)
+        self.pending_adds += 1
+        return self._append(self.ADD, self.key(sequence, data), self.created_ms(data), line)
+
+    def replace(self, sequence: int, data: bytes) -> Append:
+        """Return a line that gives a record its new version.
+
+        Raises:
+            RecordError: The object is too long for a line.
+        """
+        line = encode(self.REPLACE, sequence, data)
+        return self._append(self.REPLACE, self.key(sequence, data), 0, line)
+
+    def remove(self, sequence: int, data: bytes) -> Append:
+        """Return a tombstone; `data` is an object that begins with the record's id."""
+        line = encode(self.REMOVE, sequence, data)
+        return self._append(self.REMOVE, self.key(sequence, data), 0, line)
+
+    def _append(self, kind: str, key: int, ms: int, line: bytes) -> Append:
+        self.pending += kind != HEADER
+        return Append(self, kind, key, ms, line)
+
+    def settle(self, append: Append, *, committed: bool) -> None:
+        """Take a line in once it is in the file, or forget it when it will never be."""
+        self.pending -= append.kind != HEADER
+        self.pending_adds -= append.kind in ADDS
+        if not committed:
+            return
+        length = len(append.line)
+        self.end = append.offset + length
+        self.last_offset = append.offset
+        self.last_line = checksum(append.line)
+        if append.kind == HEADER:
+            return
+        self.index.apply(append.kind, append.key, append.offset, length)
+        if append.ms > self.index.last_ms:
+            self.index.last_ms = append.ms
+
+    def place(self, key: int) -> Place | None:
+        """Return where a live record stands, or None."""
+        position = self.index.find(key)
+        return None if position is None else self.places((position,))[0]
+
+    def places(self, positions: Iterable[int]) -> list[Place]:
+        """Return where the entries at these positions of the index stand."""
+        index = self.index
+        return [
+            Place(index.keys[each], index.offsets[each], index.lengths[each]) for each in positions
+        ]
+
+    def read_now(self, places: Sequence[Place]) -> list[bytes] | None:
+        """Return the objects at these places, or None when that would mean waiting for the disk.
+
+        Raises:
+            DamagedRecord: One of them does not read back as it was written.
+        """
+        descriptor = self._descriptors.peek(self.path)
+        if descriptor is None:
+            return None if places else []
+        pieces = {}
+        budget = READ_NOW_BYTES_MAX
+        for start, end in runs(places):
+            budget -= end - start
+            if budget < 0:
+                return None
+            piece = self._disk.read_cached(descriptor.number, end - start, start)
+            if piece is None:
+                return None
+            pieces[start] = piece
+        return self._cut(places, pieces)
+
+    def read(self, places: Sequence[Place]) -> list[bytes]:
+        """Return the objects at these places; blocks.
+
+        Raises:
+            DamagedRecord: One of them does not read back as it was written.
+            OSError: The file cannot be read.
+        """
+        try:
+            descriptor = self._descriptors.acquire(self.path)
+        except FileNotFoundError:
+            raise DamagedRecord("the file is missing", path=self.path, offset=None) from None
+        try:
+            pieces = {
+                start: self._disk.read(descriptor.number, end - start, start)
+                for start, end in runs(places)
+            }
+        finally:
+            self._descriptors.release(descriptor)
+        return self._cut(places, pieces)
+
+    def _cut(self, places: Sequence[Place], pieces: dict[int, bytes]) -> list[bytes]:
+        starts = list(pieces)
+        found = []
+        for key, offset, length in places:
+            start = starts[0] if len(starts) == 1 else starts[bisect_right(starts, offset) - 1]
+            line = pieces[start][offset - start : offset - start + length]
+            try:
+                found.append(payload(line))
+            except (RecordError, ValueError) as error:
+                raise DamagedRecord(str(error), path=self.path, offset=offset, key=key) from error
+        return found
+
+    @property
+    def memory_bytes(self) -> int:
+        """What keeping this log open costs, in bytes."""
+        return 1024 + self.index.memory_bytes
+
+
+class ThreadLog(RecordLog):
+    """The messages of one thread; a key is a message's sequence, counted from 1."""
+
+    BY_SEQUENCE = True
+    ADD, REPLACE, REMOVE = "m", "u", "x"
+
+    @staticmethod
+    def key(sequence: int, data: bytes) -> int:
+        """Return the sequence."""
+        return sequence
+
+    @staticmethod
+    def key_of_id(data: bytes) -> int:
+        """Read the 13th to 20th of the 32 hex digits of `{"id":"msg-`."""
+        return int(data[23:31], 16)
+
+    @staticmethod
+    def created_ms(data: bytes) -> int:
+        """Read the milliseconds of `{"id":"msg-` and 32 hex digits."""
+        return int(data[11:23], 16)
+
+    @property
+    def next_sequence(self) -> int:
+        """The sequence of the next message, those on their way counted."""
+        return self.index.last_key + 1 + self.pending_adds
+
+
+class CatalogLog(RecordLog):
+    """The threads of one organisation; a key is the first 64 bits of a thread's id.
+
+    `s` numbers the records of the file.
+    """
+
+    BY_SEQUENCE = False
+    ADD, REPLACE, REMOVE = "t", "v", "y"
+
+    @staticmethod
+    def key(sequence: int, data: bytes) -> int:
+        """Return the first 64 bits of the id."""
+        return int(data[14:30], 16)
+
+    @staticmethod
+    def key_of_id(data: bytes) -> int:
+        """Read the first 16 of the 32 hex digits of `{"id":"thread-`."""
+        return int(data[14:30], 16)
+
+    @staticmethod
+    def created_ms(data: bytes) -> int:
+        """Read the milliseconds of `{"id":"thread-` and 32 hex digits."""
+        return int(data[14:26], 16)
+
+    def thread_ids(self) -> Iterator[str]:
+        """Yield the id of every live thread, oldest first; blocks.
+
+        Raises:
+            DamagedRecord: A record does not read back as it was written.
+        """
+        for start in range(0, len(self.index), _IDS_AT_ONCE):
+            positions = range(start, min(start + _IDS_AT_ONCE, len(self.index)))
+            for data in self.read(self.places(positions)):
+                yield data[7:46].decode()
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next record, those on their way counted."""
+        return self.index.records + 1 + self.pending
+
+
+def runs(places: Sequence[Place]) -> list[tuple[int, int]]:
+    """Return the pieces to read, as start and end in bytes, rising.
+
+    Neighbours are one piece, and so are places with only a little that is not wanted between them.
+    """
+    merged: list[tuple[int, int]] = []
+    for _, offset, length in sorted(places, key=_offset):
+        if merged and offset - merged[-1][1] <= _GAP_BYTES_MAX:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], offset + length))
+        else:
+            merged.append((offset, offset + length))
+    return merged
+
+
+def _offset(place: Place) -> int:
+    return place.offset
