@@ -78,7 +78,11 @@ class Unavailable(Refused):
     """The server is overloaded, starting, stopping, or has no room on its disk."""
 
 
-class OutcomeUnknown(RagenError):
+class StorageFailed(RagenError):
+    """The disk did not do what was asked; nothing of the request was written."""
+
+
+class OutcomeUnknown(StorageFailed):
     """Storage failed during a write: the write may or may not be found there later."""
 
 

@@ -7,6 +7,7 @@ bucket is full after a minute's rest: one not used for a minute is forgotten, an
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from math import ceil, inf
 
@@ -21,6 +22,8 @@ WINDOW_SECONDS = 60.0
 # this many seconds is not missing.
 _ROUNDING = 1e-6
 _WINDOW = WINDOW_SECONDS + _ROUNDING
+
+_log = logging.getLogger(__name__)
 
 
 class Taken(Struct, frozen=True, gc=False):
@@ -57,7 +60,6 @@ class TokenBuckets:
             tier: (limit, WINDOW_SECONDS / limit) if limit else None
             for tier, limit in tiers.items()
         }
-        self._default = self._rates[DEFAULT_TIER]
         # The moment at which each key's bucket is full. Writes go to the recent ones; what is still
         # among the earlier ones when these are dropped was last used a minute ago or longer.
         self._recent: dict[str, float] = {}
@@ -76,7 +78,7 @@ class TokenBuckets:
             tier: The key's tier; one that is not configured counts as `default`.
             now: Seconds.
         """
-        rate = self._rates.get(tier, self._default)
+        rate = self._rates[tier] if tier in self._rates else self._missing(tier)
         if rate is None:
             return UNLIMITED
         limit, interval = rate
@@ -91,7 +93,7 @@ class TokenBuckets:
 
     def give_back(self, key_hash: str, tier: str, now: float) -> Taken:
         """Put back the token of a request that costs nothing after all; return what is left."""
-        rate = self._rates.get(tier, self._default)
+        rate = self._rates[tier] if tier in self._rates else self._missing(tier)
         if rate is None:
             return UNLIMITED
         limit, interval = rate
@@ -99,6 +101,12 @@ class TokenBuckets:
         self._recent[key_hash] = now + until_full
         remaining = int((_WINDOW - until_full) / interval)
         return Taken(True, limit, remaining, _milliseconds(until_full))
+
+    def _missing(self, tier: str) -> tuple[int, float] | None:
+        """Treat a tier that only a key still names as `default`, saying so once."""
+        _log.warning("tier %s is not configured: its keys have the tier %s", tier, DEFAULT_TIER)
+        self._rates[tier] = self._rates[DEFAULT_TIER]
+        return self._rates[tier]
 
     def _full_at(self, key_hash: str, now: float) -> float:
         if now >= self._drop_at:

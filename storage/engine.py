@@ -52,26 +52,46 @@ class Storage:
         self._descriptors = Descriptors(disk, options.open_files_max)
         self._journal = Journal(disk, options.journal_segment_bytes)
         self._loop = asyncio.get_running_loop()
+        self._started = False
 
     @classmethod
     async def open(cls, options: Options, disk: Disk | None = None) -> Storage:
-        """Take a data directory, making it if need be, and recover what the last run left.
+        """Take a data directory and make it ready.
 
         Raises:
             DataDirInUse: Another process has it.
             DataDirUnusable: It is of a newer format, or no data directory.
             OSError: The disk fails.
         """
+        storage = await cls.take(options, disk)
+        try:
+            await storage.start()
+        except BaseException:
+            await storage.close()
+            raise
+        return storage
+
+    @classmethod
+    async def take(cls, options: Options, disk: Disk | None = None) -> Storage:
+        """Take a data directory, making it if need be, before anything in it is looked at.
+
+        Raises:
+            DataDirInUse: Another process has it.
+            OSError: It cannot be made or opened.
+        """
         loop = asyncio.get_running_loop()
         lock_descriptor = await loop.run_in_executor(None, lock, options.data_dir)
-        storage = cls(options, disk or Disk(options.data_dir), lock_descriptor)
-        try:
-            await loop.run_in_executor(storage._writer, storage._recover)
-        except BaseException:
-            storage._release()
-            raise
-        storage._start()
-        return storage
+        return cls(options, disk or Disk(options.data_dir), lock_descriptor)
+
+    async def start(self) -> None:
+        """Do again what the last run left in the journal, and begin to take writes.
+
+        Raises:
+            DataDirUnusable: The directory is of a newer format, or no data directory.
+            OSError: The disk fails.
+        """
+        await self._loop.run_in_executor(self._writer, self._recover)
+        self._start()
 
     def _recover(self) -> None:
         disk, options = self.disk, self._options
@@ -107,6 +127,7 @@ class Storage:
         self._checkpointer.freed = self._committer.kick
         self._checkpoints = asyncio.create_task(self._checkpointer.run(), name="checkpoints")
         self._ticker = self._loop.call_later(TICK_SECONDS, self._tick)
+        self._started = True
 
     def _tick(self) -> None:
         self._committer.retire()
@@ -223,16 +244,13 @@ class Storage:
 
     async def close(self) -> None:
         """Answer what is queued, make every file durable, free the journal and the lock."""
-        await self._committer.settled()
-        self._ticker.cancel()
-        self._journal.abandon()
-        self._checkpointer.close()
-        await self._checkpoints
-        self._release()
-
-    def _release(self) -> None:
+        if self._started:
+            await self._committer.settled()
+            self._ticker.cancel()
+            self._journal.abandon()
+            self._checkpointer.close()
+            await self._checkpoints
         for executor in (self._readers, self._writer, self._background, self._syncers):
             executor.shutdown(wait=True)
-        self._journal.abandon()
         self._descriptors.close()
         os.close(self._lock)

@@ -10,10 +10,11 @@ import pytest
 from tests.server_process import KeyOwner, ServerProcess
 
 # Keys that come with the shared server. A test that must see a whole list takes an organisation
-# that nobody else writes to.
+# that nobody else writes to; there are as many as the tests that ask for one.
 OTHER_PROJECT = KeyOwner(project="mobile")
 OTHER_ORG = KeyOwner(org="globex", project="depot")
-QUIET_ORGS = tuple(KeyOwner(org=f"quiet-{number}") for number in range(4))
+QUIET_ORGS = tuple(KeyOwner(org=f"quiet-{number}") for number in range(10))
+_quiet_left = list(QUIET_ORGS)
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +25,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     process.start()
     yield process
     process.close()
+
+
+@pytest.fixture
+def quiet_key(server: ServerProcess) -> str:
+    """A key of an organisation that has no thread yet, and that no other test writes to."""
+    assert _quiet_left, "more tests than quiet organisations: make more of them"
+    return server.keys[_quiet_left.pop()]
 
 
 @pytest.fixture

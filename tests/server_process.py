@@ -131,12 +131,12 @@ class ServerProcess:
             )
             for owner in owners
         }
-        keys = {}
-        for owner, command in commands.items():
-            out, err = command.communicate(timeout=READY_SECONDS_MAX)
-            assert command.returncode == 0, err
-            keys[owner] = out.strip()
-        return keys
+        said = {
+            owner: command.communicate(timeout=READY_SECONDS_MAX)
+            for owner, command in commands.items()
+        }
+        assert not any(command.returncode for command in commands.values()), said
+        return {owner: out.strip() for owner, (out, _) in said.items()}
 
     def _read(self, process: subprocess.Popen[str], listening: threading.Event) -> None:
         assert process.stdout is not None

@@ -30,11 +30,10 @@ def quoted(text: str) -> str:
 
     Lone surrogates could not even be encoded into the answer, so they are spelled out too.
     """
-    if len(text) > QUOTE_LENGTH_MAX:
-        text = text[:QUOTE_LENGTH_MAX] + "…"
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+    shown = text[: QUOTE_LENGTH_MAX + 1]
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in shown)
+    return shown if len(shown) <= QUOTE_LENGTH_MAX else shown[:QUOTE_LENGTH_MAX] + "…"
 
 
 def alternatives(values: Sequence[str], last: str) -> str:

@@ -32,11 +32,11 @@ PREFIX = "We could not parse the JSON body of your request: "
         ('{"role":"user"}'.encode("utf-16"), "invalid start byte at byte 0, not valid UTF-8."),
         (b"\xef\xbb\xbf{}", "byte order mark at character 0."),
         (b'{"role":NaN}', "NaN at character 8."),
-        (b'{"NaN":1,"\\"NaN":-Infinity}', "-Infinity at character 18."),
+        (b'{"NaN":1,"\\"NaN":-Infinity}', "-Infinity at character 17."),
         (b'{"file_ids":[Infinity]}', "Infinity at character 13."),
         (b'{"role":', "Expecting value at line 1 column 9 (character 8)."),
         (b'{"role":"us', "Unterminated string starting at line 1 column 9 (character 8)."),
-        (b'{\n"role":"user",}', "at line 2 column 15 (character 16)."),
+        (b'{\n"role":"user"\n"a":1}', "',' delimiter at line 3 column 1 (character 16)."),
         (b'{"role":"user"} x', "Extra data at line 1 column 17 (character 16)."),
         (b'{"role":"a\x00b"}', "Invalid control character at line 1 column 11 (character 10)."),
         (b"{'role':1}", "at line 1 column 2 (character 1)."),
@@ -44,7 +44,7 @@ PREFIX = "We could not parse the JSON body of your request: "
         (b"x", "Expecting value at line 1 column 1 (character 0)."),
         (b" ", "Expecting value at line 1 column 2 (character 1)."),
         (b'{"a":' + b"[" * 100_000, "nested deeper than 100 levels at character 104."),
-        (b'{"a":["[["' + b',{"b":[' * 50_000, "nested deeper than 100 levels at character 352."),
+        (b'{"a":["[["' + b',{"b":["]"' * 50_000, "nested deeper than 100 levels at character 501."),
     ],
 )
 def test_a_body_that_is_no_json_is_refused_with_the_place(body: bytes, reason: str) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ragen_actor.schema import ids
 
-quick = settings(derandomize=True, deadline=None, max_examples=200, database=None)
+quick = settings(derandomize=True, deadline=None, max_examples=50, database=None)
 
 
 @quick

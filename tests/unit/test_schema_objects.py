@@ -53,10 +53,11 @@ def test_a_thread_has_its_keys_in_order_and_its_defaults() -> None:
 
 def test_a_message_always_has_its_fourteen_keys_in_order() -> None:
     sent = json.loads(encode(message()))
-    assert list(sent) == (
-        "id object created_at assistant_id thread_id run_id role content attachments metadata "
-        "status completed_at incomplete_at incomplete_details"
-    ).split(" ")
+    assert list(sent) == [
+        *("id", "object", "created_at", "assistant_id", "thread_id", "run_id", "role"),
+        *("content", "attachments", "metadata", "status", "completed_at", "incomplete_at"),
+        "incomplete_details",
+    ]
     assert sent["object"] == "thread.message" and sent["status"] == "completed"
     assert sent["assistant_id"] is sent["run_id"] is sent["incomplete_details"] is None
 

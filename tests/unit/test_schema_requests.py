@@ -32,7 +32,7 @@ def create_thread(**fields: Any) -> CreateThread:
 
 
 def plain(value: Any) -> Any:
-    return msgspec.to_builtins(value)
+    return json.loads(msgspec.json.encode(value))
 
 
 def text(value: str) -> dict[str, Any]:
@@ -158,8 +158,10 @@ def test_a_thread_takes_its_messages_and_the_pages_extensions() -> None:
             {"file_search": {"vector_store_ids": ["v"]}, "code_interpreter": {"file_ids": ["f"]}},
         ),
         ({"file_search": {"vector_stores": [{"file_ids": ["f"]}]}}, {"file_search": {}}),
-        ({"file_search": {"vector_stores": 1, "vector_store_ids": []}},) * 1
-        + ({"file_search": {"vector_store_ids": []}},),
+        (
+            {"file_search": {"vector_stores": 1, "vector_store_ids": []}},
+            {"file_search": {"vector_store_ids": []}},
+        ),
     ],
 )
 def test_tool_resources_are_echoed_but_for_vector_stores(sent: Any, kept: Any) -> None:

@@ -128,8 +128,13 @@ def test_keys_do_not_share_a_bucket(buckets: TokenBuckets) -> None:
     assert buckets.take("other", "default", START).remaining == 19
 
 
-def test_a_tier_that_is_not_configured_counts_as_default(buckets: TokenBuckets) -> None:
-    assert buckets.take("key", "gone", START).limit == 20
+def test_a_tier_that_is_not_configured_counts_as_default_and_is_logged_once(
+    buckets: TokenBuckets, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert [buckets.take("key", "gone", START).limit for _ in range(3)] == [20] * 3
+    assert [record.getMessage() for record in caplog.records] == [
+        "tier gone is not configured: its keys have the tier default"
+    ]
 
 
 def test_a_request_that_costs_nothing_gives_its_token_back(buckets: TokenBuckets) -> None:

@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import OTHER_ORG, OTHER_PROJECT, QUIET_ORGS
+from tests.conftest import OTHER_ORG, OTHER_PROJECT
 from tests.server_process import ServerProcess
 from tests.wire.http_call import Api
-
-_quiet_orgs_left = list(QUIET_ORGS)
 
 # Short bounds, so that a client that breaks them is seen off while the test waits.
 TIGHT = """
@@ -37,9 +35,8 @@ def other_org(server: ServerProcess) -> Api:
 
 
 @pytest.fixture
-def quiet_org(server: ServerProcess) -> Api:
-    """An organisation that has no thread yet, and that no other test writes to."""
-    return Api(server, server.keys[_quiet_orgs_left.pop()])
+def quiet_org(server: ServerProcess, quiet_key: str) -> Api:
+    return Api(server, quiet_key)
 
 
 @pytest.fixture

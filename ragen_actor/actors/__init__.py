@@ -1,0 +1,34 @@
+"""Who owns what: one actor for each thread, one for each organisation's catalogue.
+
+An actor alone plans the writes of what it owns, in the order in which they were asked for, and
+answers none before it is durable. The registry calls actors into being and lets them go.
+"""
+
+from ragen_actor.actors.commands import (
+    AppendMessage,
+    CreateThread,
+    DeleteMessage,
+    DeleteThread,
+    GetMessage,
+    GetThread,
+    ListMessages,
+    ListThreads,
+    ModifyMessage,
+    ModifyThread,
+)
+from ragen_actor.actors.registry import Limits, Registry
+
+__all__ = [
+    "AppendMessage",
+    "CreateThread",
+    "DeleteMessage",
+    "DeleteThread",
+    "GetMessage",
+    "GetThread",
+    "Limits",
+    "ListMessages",
+    "ListThreads",
+    "ModifyMessage",
+    "ModifyThread",
+    "Registry",
+]

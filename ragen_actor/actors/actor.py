@@ -1,0 +1,282 @@
+"""What a thread's actor and a catalogue's actor have in common: a life, a mailbox, a log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Protocol, TypeVar
+
+from ragen_actor import schema
+from ragen_actor.actors.commands import Command
+from ragen_actor.actors.mailbox import Envelope, Mailbox
+from ragen_actor.errors import (
+    Damaged,
+    InvalidRequest,
+    OutcomeUnknown,
+    RagenError,
+    StorageFailed,
+    Unavailable,
+)
+from storage import (
+    DamagedRecord,
+    NoRoom,
+    Place,
+    RecordLog,
+    Storage,
+    StorageError,
+    WriteFailed,
+    WriteRefused,
+)
+from storage.record_log import Append
+
+log = logging.getLogger(__name__)
+
+LogT = TypeVar("LogT", bound=RecordLog)
+
+
+class State(Enum):
+    """Where an actor is in its life."""
+
+    ACTIVATING = auto()
+    """Its log is being opened; commands wait."""
+    ACTIVE = auto()
+    """It answers."""
+    STOPPED = auto()
+    """It was let go, or what it owned is no more; it answers nothing."""
+
+
+class Clock(Protocol):
+    """The time of day."""
+
+    def __call__(self) -> float:
+        """Return Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What every actor needs from outside itself.
+
+    Attributes:
+        storage: Where everything is kept.
+        clock: Unix seconds.
+        random: Returns that many random bits.
+        commands_max: Of one actor's mailbox.
+        pending_bytes_max: Lines on their way to the disk, of all actors.
+        page_bytes_max: A page ends before it passes this; one object always fits.
+    """
+
+    storage: Storage
+    clock: Clock
+    random: Callable[[int], int]
+    commands_max: int
+    pending_bytes_max: int
+    page_bytes_max: int
+
+
+class Actor:
+    """The one owner of a log.
+
+    Attributes:
+        state: Where it is in its life.
+        mailbox: What it was asked and has not answered.
+        used_at: When it was last asked, seconds on the event loop's clock.
+        accounted_bytes: What the registry has booked for it.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.state = State.ACTIVATING
+        self.mailbox = Mailbox(world.commands_max)
+        self.used_at = 0.0
+        self.accounted_bytes = 0
+        self._loop = asyncio.get_running_loop()
+        self._draining = False
+
+    @property
+    def memory_bytes(self) -> int:
+        """What keeping it resident costs, in bytes."""
+        raise NotImplementedError
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether it can be let go without anybody noticing."""
+        return self.state is State.ACTIVE and self.mailbox.is_empty
+
+    def ask(self, command: Command) -> asyncio.Future[bytes]:
+        """Accept a command; the future holds the body of the answer, or a `RagenError`.
+
+        Raises:
+            Unavailable: The mailbox is full.
+        """
+        assert self.state is not State.STOPPED
+        envelope = Envelope(command, self._loop.create_future())
+        self.mailbox.put(envelope)
+        self._drain()
+        return envelope.reply
+
+    def stop(self, error: RagenError) -> None:
+        """Answer all that has not begun with an error, and nothing ever again."""
+        self.state = State.STOPPED
+        while self.mailbox.waiting:
+            self.mailbox.waiting.popleft().fail(error)
+
+    def _activate(self) -> None:
+        self.state = State.ACTIVE
+        self._drain()
+
+    def _drain(self) -> None:
+        """Begin every command that may begin now, in the order in which they came."""
+        if self._draining:
+            return
+        self._draining = True
+        waiting = self.mailbox.waiting
+        while waiting and self.state is State.ACTIVE and self._may_begin(waiting[0].command):
+            envelope = waiting.popleft()
+            if envelope.reply.cancelled():
+                continue
+            self.mailbox.begun += 1
+            self._guard(envelope, self._begin, envelope)
+        self._draining = False
+
+    def _may_begin(self, command: Command) -> bool:
+        """Tell whether nothing on its way forbids a command to be checked and planned now."""
+        raise NotImplementedError
+
+    def _begin(self, envelope: Envelope) -> None:
+        """Answer a command, or start what will."""
+        raise NotImplementedError
+
+    def _guard(self, envelope: Envelope, step: Callable[..., None], *arguments: object) -> None:
+        """Take one step for a command; whatever goes wrong is the asker's answer, and its end."""
+        try:
+            step(*arguments)
+        except RagenError as error:
+            self._fail(envelope, error)
+        except StorageError as error:
+            self._fail(envelope, translated(error))
+        except OSError as error:
+            log.error("storage failed: %s", error)
+            self._fail(envelope, StorageFailed("The server could not read from its storage."))
+        except Exception:
+            log.exception("%s failed", type(envelope.command).__name__)
+            self._fail(
+                envelope, RagenError("The server had an error while processing your request.")
+            )
+
+    def _end(self, envelope: Envelope) -> None:
+        """Let go of what a command held; it is answered next."""
+        self.mailbox.begun -= 1
+
+    def _answer(self, envelope: Envelope, body: bytes) -> None:
+        self._end(envelope)
+        envelope.answer(body)
+        if self.mailbox.waiting:
+            self._drain()
+
+    def _fail(self, envelope: Envelope, error: RagenError) -> None:
+        self._end(envelope)
+        envelope.fail(error)
+        if self.mailbox.waiting:
+            self._drain()
+
+    def _read(
+        self,
+        envelope: Envelope,
+        source: RecordLog,
+        places: Sequence[Place],
+        then: Callable[[list[bytes]], None],
+    ) -> None:
+        """Go on with the objects at these places: at once when they are in memory, else later."""
+        found = self.world.storage.read(source, places)
+        if isinstance(found, list):
+            then(found)
+            return
+        found.add_done_callback(lambda done: self._guard(envelope, lambda: then(done.result())))
+
+    def _commit(
+        self, envelope: Envelope, appends: Sequence[Append], then: Callable[[], None]
+    ) -> None:
+        """Go on once these lines are durable.
+
+        Raises:
+            InvalidRequest: They are too many bytes to be one unit.
+            Unavailable: Too much is on its way to the disk, or it has no room.
+        """
+        storage = self.world.storage
+        size = sum([len(append.line) for append in appends])
+        try:
+            if size > storage.unit_bytes_max:
+                raise InvalidRequest(
+                    f"The request is too large to be stored: it takes {size} bytes, "
+                    f"and {storage.unit_bytes_max} can be stored at once."
+                )
+            if storage.pending_bytes + size > self.world.pending_bytes_max:
+                raise Unavailable("The server is overloaded. Please try again.")
+        except RagenError:
+            for append in appends:
+                append.log.settle(append, committed=False)
+            raise
+
+        def done(error: StorageError | None) -> None:
+            if error is not None:
+                self._fail(envelope, translated(error))
+            else:
+                self._guard(envelope, then)
+
+        storage.commit(appends, done)
+
+
+def translated(error: StorageError) -> RagenError:
+    """Say in the words of the domain, and without a path, what storage failed with."""
+    if isinstance(error, NoRoom):
+        return Unavailable(
+            "The server has no room left on its disk.",
+            code="insufficient_storage",
+            retry_after_ms=10_000,
+        )
+    if isinstance(error, WriteRefused):
+        return Unavailable("The server cannot write at the moment. Please try again.")
+    if isinstance(error, WriteFailed):
+        return OutcomeUnknown("The server failed to store your request; its outcome is unknown.")
+    log.error("%s", error)
+    if isinstance(error, DamagedRecord) and error.key is not None:
+        return Damaged(
+            f"The message with sequence {error.key} is damaged and cannot be read.",
+            code="damaged_message",
+        )
+    return Damaged("The thread is damaged and cannot be read.", code="damaged_thread")
+
+
+def page(
+    source: RecordLog,
+    query: schema.ListQuery,
+    key_of: Callable[[str], int | None],
+    bytes_max: int,
+) -> tuple[list[Place], bool]:
+    """Choose what a list query asks for.
+
+    Raises:
+        InvalidRequest: A cursor names a place that the log never reached.
+    """
+    index = source.index
+    keys: list[int | None] = []
+    for param, cursor in (("after", query.after), ("before", query.before)):
+        key = None if cursor is None else key_of(cursor)
+        if cursor is not None and (key is None or key > index.last_key):
+            raise InvalidRequest(
+                f"Invalid '{param}': '{cursor}' was never part of this list.",
+                param=param,
+                code="invalid_value",
+            )
+        keys.append(key)
+    positions, more = index.page(
+        limit=query.limit,
+        ascending=query.order == "asc",
+        after=keys[0],
+        before=keys[1],
+        bytes_max=bytes_max,
+    )
+    return source.places(positions), more

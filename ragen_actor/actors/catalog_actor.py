@@ -1,0 +1,156 @@
+"""The owner of one organisation's list of threads: it names new ones, finds and lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ragen_actor import schema
+from ragen_actor.actors import commands
+from ragen_actor.actors.actor import Actor, State, World, page
+from ragen_actor.actors.commands import Command
+from ragen_actor.actors.mailbox import Envelope
+from ragen_actor.actors.thread_actor import too_long, turn
+from ragen_actor.errors import ThreadNotFound
+from storage import CatalogLog, LogHeader, RecordError, ThreadLog
+from storage.record_log import Append
+
+_RESIDENT_BYTES = 2048
+_COUNTERS = 1 << 16
+_ID = slice(7, 46)
+"""Where a stored thread has its id."""
+
+
+class CatalogActor(Actor):
+    """One organisation's catalogue.
+
+    Args:
+        world: What is outside.
+        org: Whose it is.
+        created: Called with the log of each new thread once it is durable.
+    """
+
+    def __init__(
+        self, world: World, org: str, created: Callable[[str, str, ThreadLog], None]
+    ) -> None:
+        super().__init__(world)
+        self.org = org
+        self.log: CatalogLog
+        self._created = created
+        self._newest_key = 0
+
+    def activate(self, log: CatalogLog) -> None:
+        """Begin to answer."""
+        self.log = log
+        self._newest_key = log.index.last_key
+        self._activate()
+
+    def passivate(self) -> None:
+        """Leave; the next ask brings another actor for the same catalogue."""
+        assert self.is_idle
+        self.world.storage.save_index(self.log, closing=True)
+        self.state = State.STOPPED
+
+    @property
+    def memory_bytes(self) -> int:
+        """What keeping it resident costs, in bytes."""
+        return _RESIDENT_BYTES + (self.log.memory_bytes if self.state is State.ACTIVE else 0)
+
+    def holds(self, thread_id: str) -> bool:
+        """Tell whether there may be such a thread: its random bits are not looked at."""
+        key = schema.thread_key(thread_id)
+        return key is not None and self.log.index.find(key) is not None
+
+    def _may_begin(self, command: Command) -> bool:
+        return True
+
+    def _begin(self, envelope: Envelope) -> None:
+        match envelope.command:
+            case commands.GetThread(thread_id=thread_id):
+                self._get(envelope, thread_id)
+            case commands.ListThreads(query=query):
+                self._list(envelope, query)
+            case commands.CreateThread(request=request, assistant_id=assistant_id):
+                self._create(envelope, request, assistant_id)
+            case other:
+                raise TypeError(f"no catalogue answers {other!r}")
+
+    def _get(self, envelope: Envelope, thread_id: str) -> None:
+        key = schema.thread_key(thread_id)
+        place = None if key is None else self.log.place(key)
+        if place is None:
+            raise ThreadNotFound(thread_id)
+
+        def found(objects: list[bytes]) -> None:
+            if objects[0][_ID] != thread_id.encode():
+                raise ThreadNotFound(thread_id)
+            self._answer(envelope, objects[0])
+
+        self._read(envelope, self.log, (place,), found)
+
+    def _list(self, envelope: Envelope, query: schema.ListQuery) -> None:
+        places, more = page(self.log, query, schema.thread_key, self.world.page_bytes_max)
+        self._read(
+            envelope,
+            self.log,
+            places,
+            lambda found: self._answer(envelope, schema.render_page(found, more)),
+        )
+
+    def _create(self, envelope: Envelope, request: schema.CreateThread, assistant_id: str) -> None:
+        thread_id, ms = self._new_id()
+        thread_log = self.world.storage.new_thread(self.org, thread_id)
+        data = schema.encode(
+            schema.Thread(
+                id=thread_id,
+                created_at=ms // 1000,
+                metadata=request.metadata,
+                tool_resources=request.tool_resources,
+                title=request.title,
+                assistant_id=assistant_id,
+            )
+        )
+        try:
+            turns = [
+                thread_log.add(
+                    sequence,
+                    turn(
+                        thread_id,
+                        message,
+                        ms=ms,
+                        sequence=sequence,
+                        random=self.world.random(48),
+                    ),
+                )
+                for sequence, message in enumerate(request.messages, 1)
+            ]
+        except RecordError as error:
+            raise too_long() from error
+        header = LogHeader(
+            id=thread_id, org=self.org, create_bytes=sum([len(each.line) for each in turns])
+        )
+        appends = [thread_log.header(header), *turns, *self._entry(data)]
+
+        def committed() -> None:
+            self.world.storage.save_index(self.log)
+            self._created(self.org, thread_id, thread_log)
+            self._answer(envelope, data)
+
+        self._commit(envelope, appends, committed)
+
+    def _entry(self, data: bytes) -> list[Append]:
+        """The line of a new thread, and before the first one the catalogue's own header."""
+        log = self.log
+        first = not log.end and not log.pending
+        header = [log.header(LogHeader(id=self.org, org=self.org))] if first else []
+        return [*header, log.add(log.next_number, data)]
+
+    def _new_id(self) -> tuple[str, int]:
+        """Return a new thread's id, greater than all before, and its creation time.
+
+        The clock may have been set back, and a millisecond may see more threads than there are
+        counters: time then goes on from the newest thread's.
+        """
+        ms = int(self.world.clock() * 1000)
+        self._newest_key = key = max(ms * _COUNTERS, self._newest_key + 1)
+        ms, counter = divmod(key, _COUNTERS)
+        return schema.make_thread_id(ms, counter, self.world.random(64)), ms

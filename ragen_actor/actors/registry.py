@@ -1,0 +1,258 @@
+"""Who is resident: actors are called into being by the first ask and let go when nobody asks.
+
+It is the registry that lets an actor go, not the actor, and never between two steps of a command: it
+looks whether the actor is idle and forgets it without an `await` in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+
+from ragen_actor import schema
+from ragen_actor.actors.actor import Actor, Clock, State, World, translated
+from ragen_actor.actors.catalog_actor import CatalogActor
+from ragen_actor.actors.commands import CatalogCommand, GetThread, ThreadCommand
+from ragen_actor.actors.thread_actor import ThreadActor
+from ragen_actor.errors import RagenError, StorageFailed, ThreadNotFound, Unavailable
+from storage import Storage, StorageError, ThreadLog
+
+log = logging.getLogger(__name__)
+
+_SWEEP_SECONDS = 5.0
+_DRAIN_LOOK_SECONDS = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds the actors.
+
+    Attributes:
+        mailbox_commands_max: Commands that one actor has accepted and not answered.
+        idle_seconds: After which an actor that nobody asked is let go.
+        resident_bytes_max: Above which the longest unused are let go.
+        pending_bytes_max: Lines on their way to the disk, of all actors.
+        page_bytes_max: A page ends early before it passes this.
+    """
+
+    mailbox_commands_max: int = 1024
+    idle_seconds: float = 300.0
+    resident_bytes_max: int = 256 * 1024 * 1024
+    pending_bytes_max: int = 64 * 1024 * 1024
+    page_bytes_max: int = 8 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Organisation:
+    """What is resident of one organisation; its catalogue outstays its threads."""
+
+    catalog: CatalogActor
+    threads: dict[str, ThreadActor] = field(default_factory=dict)
+
+
+class Registry:
+    """Every resident actor, by organisation and thread. Its methods belong to the event loop.
+
+    Attributes:
+        resident_bytes: What all actors are booked with.
+    """
+
+    def __init__(
+        self, storage: Storage, limits: Limits, *, clock: Clock, random: Callable[[int], int]
+    ) -> None:
+        self._world = World(
+            storage=storage,
+            clock=clock,
+            random=random,
+            commands_max=limits.mailbox_commands_max,
+            pending_bytes_max=limits.pending_bytes_max,
+            page_bytes_max=limits.page_bytes_max,
+        )
+        self._limits = limits
+        self._organisations: dict[str, _Organisation] = {}
+        self._by_use: OrderedDict[Actor, None] = OrderedDict()
+        self._activations: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._closing = False
+        self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+        self.resident_bytes = 0
+
+    def __len__(self) -> int:
+        """Count the resident actors."""
+        return len(self._by_use)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why writes fail, or None."""
+        return self._world.storage.trouble
+
+    def ask_catalog(self, org: str, command: CatalogCommand) -> asyncio.Future[bytes]:
+        """Ask the owner of an organisation's catalogue; the future holds the answer's body.
+
+        Raises:
+            Unavailable: It is asked too much, or the server stops.
+        """
+        return self._ask(self._organisation(org).catalog, command)
+
+    def ask_thread(self, org: str, thread_id: str, command: ThreadCommand) -> asyncio.Future[bytes]:
+        """Ask the owner of a thread; the future holds the answer's body.
+
+        Raises:
+            ThreadNotFound: The organisation has no such thread.
+            Unavailable: It is asked too much, or the server stops.
+        """
+        organisation = self._organisation(org)
+        actor = organisation.threads.get(thread_id)
+        if actor is None:
+            catalog = organisation.catalog
+            if schema.thread_key(thread_id) is None or (
+                catalog.state is State.ACTIVE and not catalog.holds(thread_id)
+            ):
+                raise ThreadNotFound(thread_id)
+            actor = self._enter(organisation, thread_id)
+            self._start(self._activate_thread(organisation, actor))
+        return self._ask(actor, command)
+
+    def _ask(self, actor: Actor, command: CatalogCommand | ThreadCommand) -> asyncio.Future[bytes]:
+        if self._closing:
+            raise Unavailable("The server is shutting down. Please try again.")
+        answer = actor.ask(command)
+        if actor.state is not State.STOPPED:
+            self._touch(actor)
+        return answer
+
+    def _organisation(self, org: str) -> _Organisation:
+        organisation = self._organisations.get(org)
+        if organisation is None:
+            catalog = CatalogActor(self._world, org, self._adopt)
+            organisation = self._organisations[org] = _Organisation(catalog)
+            self._start(self._activate_catalog(organisation))
+        return organisation
+
+    def _start(self, activation: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(activation)
+        self._activations.add(task)
+        task.add_done_callback(self._activations.discard)
+
+    async def _activate_catalog(self, organisation: _Organisation) -> None:
+        catalog = organisation.catalog
+        try:
+            opened = await self._world.storage.open_catalog(catalog.org)
+        except (StorageError, OSError) as error:
+            del self._organisations[catalog.org]
+            for actor in list(organisation.threads.values()):
+                self._fail(organisation, actor, _worded(error))
+            self._forget(catalog)
+            catalog.stop(_worded(error))
+            return
+        catalog.activate(opened)
+
+    async def _activate_thread(self, organisation: _Organisation, actor: ThreadActor) -> None:
+        thread_id = actor.thread_id
+        try:
+            # A read of the entry waits for the catalogue, and tells whether this is its thread.
+            await organisation.catalog.ask(GetThread(thread_id))
+            opened = await self._world.storage.open_thread(actor.org, thread_id)
+        except RagenError as error:
+            self._fail(organisation, actor, error)
+        except (StorageError, OSError) as error:
+            self._fail(organisation, actor, _worded(error))
+        else:
+            actor.activate(opened, organisation.catalog.log)
+            self._touch(actor)
+
+    def _adopt(self, org: str, thread_id: str, opened: ThreadLog) -> None:
+        """Keep a new thread resident: whoever created it will write to it next."""
+        organisation = self._organisations[org]
+        actor = self._enter(organisation, thread_id)
+        actor.activate(opened, organisation.catalog.log)
+        self._touch(actor)
+
+    def _enter(self, organisation: _Organisation, thread_id: str) -> ThreadActor:
+        org = organisation.catalog.org
+        actor = ThreadActor(self._world, org, thread_id, self._deleted)
+        organisation.threads[thread_id] = actor
+        return actor
+
+    def _deleted(self, actor: ThreadActor) -> None:
+        self._organisations[actor.org].threads.pop(actor.thread_id, None)
+        self._forget(actor)
+
+    def _fail(self, organisation: _Organisation, actor: ThreadActor, error: RagenError) -> None:
+        organisation.threads.pop(actor.thread_id, None)
+        self._forget(actor)
+        actor.stop(error)
+
+    def _touch(self, actor: Actor) -> None:
+        """Book what an actor takes, as the latest used, and make room if that is too much."""
+        actor.used_at = self._loop.time()
+        size = actor.memory_bytes
+        self.resident_bytes += size - actor.accounted_bytes
+        actor.accounted_bytes = size
+        self._by_use[actor] = None
+        self._by_use.move_to_end(actor)
+        if self.resident_bytes > self._limits.resident_bytes_max:
+            self._make_room()
+
+    def _forget(self, actor: Actor) -> None:
+        if self._by_use.pop(actor, actor) is None:
+            self.resident_bytes -= actor.accounted_bytes
+            actor.accounted_bytes = 0
+
+    def _make_room(self) -> None:
+        """Let the longest unused go; a few at a time, so that no ask pays for all."""
+        for actor in list(self._oldest(8)):
+            if self.resident_bytes > self._limits.resident_bytes_max:
+                self._passivate(actor)
+
+    def _oldest(self, count: int) -> list[Actor]:
+        return [actor for actor, _ in zip(self._by_use, range(count), strict=False)]
+
+    def _passivate(self, actor: Actor) -> bool:
+        """Let an actor go if nobody would notice; say whether it went."""
+        if actor.state is State.STOPPED:
+            self._forget(actor)
+            return True
+        if not actor.is_idle:
+            self._by_use.move_to_end(actor)
+            return False
+        if isinstance(actor, ThreadActor):
+            actor.passivate()
+            self._organisations[actor.org].threads.pop(actor.thread_id)
+        elif isinstance(actor, CatalogActor):
+            if self._organisations[actor.org].threads:
+                self._by_use.move_to_end(actor)
+                return False
+            actor.passivate()
+            del self._organisations[actor.org]
+        self._forget(actor)
+        return True
+
+    def _sweep(self) -> None:
+        """Let go who has been idle for long."""
+        horizon = self._loop.time() - self._limits.idle_seconds
+        for actor in [each for each in self._by_use if each.used_at < horizon]:
+            self._passivate(actor)
+        self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    async def close(self) -> None:
+        """Take no more asks, wait for the answers to all that were accepted, let everyone go."""
+        self._closing = True
+        self._sweeper.cancel()
+        while self._activations:
+            await asyncio.wait(self._activations)
+        while not all(each.mailbox.is_empty for each in self._by_use):
+            await self._world.storage.settled()
+            await asyncio.sleep(_DRAIN_LOOK_SECONDS)
+        for actor in sorted(self._by_use, key=lambda each: isinstance(each, CatalogActor)):
+            self._passivate(actor)
+
+
+def _worded(error: StorageError | OSError) -> RagenError:
+    if isinstance(error, StorageError):
+        return translated(error)
+    log.error("storage failed: %s", error)
+    return StorageFailed("The server could not read from its storage.")

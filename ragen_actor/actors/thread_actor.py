@@ -1,0 +1,283 @@
+"""The owner of one thread: its messages, its changes, its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from ragen_actor import schema
+from ragen_actor.actors import commands
+from ragen_actor.actors.actor import Actor, State, World, page
+from ragen_actor.actors.commands import Command
+from ragen_actor.actors.mailbox import Envelope
+from ragen_actor.errors import InvalidRequest, MessageNotFound, RagenError, ThreadNotFound
+from storage import CatalogLog, Place, RecordError, ThreadLog
+
+_RESIDENT_BYTES = 3072
+_THREAD = 0
+"""Stands for the thread itself among the keys of its messages, which begin at 1."""
+_ID = slice(7, 43)
+"""Where a stored message has its id."""
+
+
+class ThreadActor(Actor):
+    """One thread.
+
+    Appends need no more than the next sequence, so they are planned while others are on their way
+    to the disk. A change or a delete is checked against what is committed: it waits while another
+    change of the same object is on its way, and the delete of the thread waits for all.
+
+    Args:
+        world: What is outside.
+        org: The organisation that owns the thread.
+        thread_id: A native id.
+        deleted: Called once the thread is no more.
+    """
+
+    def __init__(
+        self, world: World, org: str, thread_id: str, deleted: Callable[[ThreadActor], None]
+    ) -> None:
+        super().__init__(world)
+        self._deleted = deleted
+        self.org = org
+        self.thread_id = thread_id
+        self._log: ThreadLog
+        self._catalog: CatalogLog
+        self._key = schema.thread_key(thread_id) or 0
+        self._changing: set[int] = set()
+        self._deleting = False
+        self._last_ms = 0
+
+    def activate(self, log: ThreadLog, catalog: CatalogLog) -> None:
+        """Begin to answer."""
+        self._log = log
+        self._catalog = catalog
+        self._last_ms = log.index.last_ms
+        self._activate()
+
+    def passivate(self) -> None:
+        """Leave; the next ask brings another actor for the same thread."""
+        assert self.is_idle
+        self.world.storage.save_index(self._log, closing=True)
+        self.state = State.STOPPED
+
+    @property
+    def memory_bytes(self) -> int:
+        """What keeping it resident costs, in bytes."""
+        return _RESIDENT_BYTES + (self._log.memory_bytes if self.state is State.ACTIVE else 0)
+
+    def _may_begin(self, command: Command) -> bool:
+        if self._deleting:
+            return False
+        match command:
+            case commands.ModifyMessage(message_id=message_id):
+                return schema.message_sequence(message_id) not in self._changing
+            case commands.DeleteMessage(message_id=message_id):
+                return schema.message_sequence(message_id) not in self._changing
+            case commands.ModifyThread():
+                return _THREAD not in self._changing
+            case commands.DeleteThread():
+                return not self.mailbox.begun
+        return True
+
+    def _begin(self, envelope: Envelope) -> None:
+        match envelope.command:
+            case commands.AppendMessage(message=message):
+                self._append(envelope, message)
+            case commands.ListMessages(query=query):
+                self._list(envelope, query)
+            case commands.GetMessage(message_id=message_id):
+                self._get(envelope, message_id)
+            case commands.ModifyMessage(message_id=message_id, change=change):
+                self._modify(envelope, message_id, change)
+            case commands.DeleteMessage(message_id=message_id):
+                self._delete(envelope, message_id)
+            case commands.ModifyThread(change=change):
+                self._modify_thread(envelope, change)
+            case commands.DeleteThread():
+                self._delete_thread(envelope)
+            case other:
+                raise TypeError(f"no thread answers {other!r}")
+
+    def _append(self, envelope: Envelope, message: schema.NewMessage) -> None:
+        world = self.world
+        self._last_ms = ms = max(int(world.clock() * 1000), self._last_ms)
+        sequence = self._log.next_sequence
+        data = turn(self.thread_id, message, ms=ms, sequence=sequence, random=world.random(48))
+        try:
+            append = self._log.add(sequence, data)
+        except RecordError as error:
+            raise too_long() from error
+
+        def committed() -> None:
+            world.storage.save_index(self._log)
+            self._answer(envelope, data)
+
+        self._commit(envelope, (append,), committed)
+
+    def _list(self, envelope: Envelope, query: schema.ListQuery) -> None:
+        places, more = page(self._log, query, schema.message_sequence, self.world.page_bytes_max)
+        if query.run_id is not None:
+            # Turns stored by hand belong to no run, and there are no others yet.
+            places, more = [], False
+        self._read(
+            envelope,
+            self._log,
+            places,
+            lambda found: self._answer(envelope, schema.render_page(found, more)),
+        )
+
+    def _get(self, envelope: Envelope, message_id: str) -> None:
+        place = self._place(message_id)
+
+        def found(objects: list[bytes]) -> None:
+            self._answer(envelope, self._named(message_id, objects[0]))
+
+        self._read(envelope, self._log, (place,), found)
+
+    def _modify(self, envelope: Envelope, message_id: str, change: schema.ModifyMessage) -> None:
+        place = self._place(message_id)
+
+        def found(objects: list[bytes]) -> None:
+            data = self._named(message_id, objects[0])
+            message = schema.decode_message(data)
+            if change.metadata is msgspec.UNSET:
+                self._answer(envelope, data)
+                return
+            metadata = schema.merge_metadata(message.metadata, change.metadata)
+            if metadata == message.metadata:
+                self._answer(envelope, data)
+                return
+            changed = schema.encode(msgspec.structs.replace(message, metadata=metadata))
+            try:
+                append = self._log.replace(place.key, changed)
+            except RecordError as error:
+                raise too_long() from error
+            self._commit(envelope, (append,), lambda: self._answer(envelope, changed))
+
+        self._change(envelope, place.key)
+        self._read(envelope, self._log, (place,), found)
+
+    def _delete(self, envelope: Envelope, message_id: str) -> None:
+        place = self._place(message_id)
+
+        def found(objects: list[bytes]) -> None:
+            self._named(message_id, objects[0])
+            append = self._log.remove(place.key, _only_id(message_id))
+            answer = schema.deleted_message(message_id)
+            self._commit(envelope, (append,), lambda: self._answer(envelope, answer))
+
+        self._change(envelope, place.key)
+        self._read(envelope, self._log, (place,), found)
+
+    def _modify_thread(self, envelope: Envelope, change: schema.ModifyThread) -> None:
+        catalog = self._catalog
+
+        def found(objects: list[bytes]) -> None:
+            thread = schema.decode_thread(objects[0])
+            changed = _changed(thread, change)
+            if changed == thread:
+                self._answer(envelope, objects[0])
+                return
+            data = schema.encode(changed)
+            append = catalog.replace(catalog.next_number, data)
+            self._commit(envelope, (append,), lambda: self._answer(envelope, data))
+
+        self._change(envelope, _THREAD)
+        self._read(envelope, catalog, (self._own_place(),), found)
+
+    def _delete_thread(self, envelope: Envelope) -> None:
+        self._own_place()
+        append = self._catalog.remove(self._catalog.next_number, _only_id(self.thread_id))
+
+        def committed() -> None:
+            self.stop(ThreadNotFound(self.thread_id))
+            self._deleted(self)
+            self._answer(envelope, schema.deleted_thread(self.thread_id))
+
+        envelope.changes = _THREAD
+        self._deleting = True
+        self._commit(envelope, (append,), committed)
+
+    def _change(self, envelope: Envelope, key: int) -> None:
+        """Keep other changes of the same object waiting until this one has ended."""
+        envelope.changes = key
+        self._changing.add(key)
+
+    def _end(self, envelope: Envelope) -> None:
+        super()._end(envelope)
+        if envelope.changes is not None:
+            self._changing.discard(envelope.changes)
+            self._deleting = False
+
+    def _place(self, message_id: str) -> Place:
+        sequence = schema.message_sequence(message_id)
+        place = None if sequence is None else self._log.place(sequence)
+        if place is None:
+            raise MessageNotFound(message_id)
+        return place
+
+    def _named(self, message_id: str, data: bytes) -> bytes:
+        """Return the object if it is the one of that id: the sequence alone can be guessed."""
+        if data[_ID] != message_id.encode():
+            raise MessageNotFound(message_id)
+        return data
+
+    def _own_place(self) -> Place:
+        place = self._catalog.place(self._key)
+        if place is None:
+            raise ThreadNotFound(self.thread_id)
+        return place
+
+
+def turn(
+    thread_id: str, message: schema.NewMessage, *, ms: int, sequence: int, random: int
+) -> bytes:
+    """Return a new message as it is stored and served.
+
+    Args:
+        thread_id: Whose it is.
+        message: What was sent.
+        ms: Its creation time, Unix milliseconds.
+        sequence: Its place in the thread, from 1.
+        random: 48 random bits.
+    """
+    created_at = ms // 1000
+    return schema.encode(
+        schema.Message(
+            id=schema.make_message_id(ms, sequence, random),
+            created_at=created_at,
+            thread_id=thread_id,
+            role=message.role,
+            content=message.content,
+            attachments=message.attachments,
+            metadata=message.metadata,
+            completed_at=created_at,
+        )
+    )
+
+
+def too_long() -> RagenError:
+    """Say that an object is longer than a line may be."""
+    return InvalidRequest(
+        "Invalid 'content': the message is too large to be stored.", param="content"
+    )
+
+
+def _only_id(object_id: str) -> bytes:
+    return b'{"id":"%b"}' % object_id.encode()
+
+
+def _changed(thread: schema.Thread, change: schema.ModifyThread) -> schema.Thread:
+    """Return the thread as it is after a change; what is UNSET stays as it was."""
+    title = thread.title if change.title is msgspec.UNSET else change.title
+    resources = change.tool_resources
+    return msgspec.structs.replace(
+        thread,
+        title=title,
+        tool_resources=thread.tool_resources if resources is msgspec.UNSET else resources,
+        metadata=thread.metadata
+        if change.metadata is msgspec.UNSET
+        else schema.merge_metadata(thread.metadata, change.metadata),
+    )

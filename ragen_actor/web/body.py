@@ -1,0 +1,108 @@
+"""Request bodies: whole, or refused, within bounds of size, of time and of all that is in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiohttp import ClientPayloadError, StreamReader, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from ragen_actor.errors import InvalidRequest, RagenError, Unavailable
+
+
+class BodyTooLarge(RagenError):
+    """The body is longer than the limit."""
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(f"The request body is too large: the limit is {bytes_max} bytes.")
+
+
+class BodyTooSlow(RagenError):
+    """The body did not arrive in time."""
+
+
+class Bodies:
+    """Reads bodies.
+
+    Args:
+        bytes_max: Of one body.
+        all_bytes_max: Of all bodies in memory at once.
+        seconds_max: For one to arrive.
+    """
+
+    def __init__(self, *, bytes_max: int, all_bytes_max: int, seconds_max: float) -> None:
+        self._bytes_max = bytes_max
+        self._all_bytes_max = all_bytes_max
+        self._seconds_max = seconds_max
+        self._held = 0
+
+    @contextmanager
+    def hold(self, request: web.BaseRequest) -> Iterator[int]:
+        """Keep room for a body until its request is answered; yields the bytes that it may have.
+
+        Raises:
+            BodyTooLarge: It says that it is too long.
+            Unavailable: There is no room now; nothing was read.
+        """
+        length = request.content_length
+        if length is not None and length > self._bytes_max:
+            raise BodyTooLarge(self._bytes_max)
+        # One that does not say how long it is may take all that one may have.
+        room = self._bytes_max if length is None else length
+        if self._held + room > self._all_bytes_max:
+            raise Unavailable("The server is overloaded. Please try again.")
+        self._held += room
+        try:
+            yield self._bytes_max
+        finally:
+            self._held -= room
+
+    async def read(self, request: web.BaseRequest, bytes_max: int) -> bytes:
+        """Return a body.
+
+        Raises:
+            BodyTooLarge: It is longer than `bytes_max`, once decompressed.
+            BodyTooSlow: It did not arrive in time.
+            InvalidRequest: Its framing or its compression is broken.
+        """
+        content = request.content
+        try:
+            if content.is_eof():
+                body = content.read_nowait()
+            else:
+                await _continue(request)
+                async with asyncio.timeout(self._seconds_max):
+                    body = await _read(content, bytes_max)
+        except TimeoutError:
+            raise BodyTooSlow(
+                f"The request body did not arrive within {self._seconds_max:g} seconds."
+            ) from None
+        except (web.RequestPayloadError, ClientPayloadError, HttpProcessingError) as error:
+            raise InvalidRequest(f"The request body could not be read: {_line(error)}") from None
+        if len(body) > bytes_max:
+            raise BodyTooLarge(bytes_max)
+        return body
+
+
+async def _read(content: StreamReader, bytes_max: int) -> bytes:
+    chunks = []
+    length = 0
+    while chunk := await content.readany():
+        chunks.append(chunk)
+        length += len(chunk)
+        if length > bytes_max:
+            raise BodyTooLarge(bytes_max)
+    return b"".join(chunks)
+
+
+async def _continue(request: web.BaseRequest) -> None:
+    """Ask a client for the body that it holds back until it knows that it is welcome."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

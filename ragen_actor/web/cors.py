@@ -1,0 +1,69 @@
+"""Calls from web pages of other origins: an opt-in, as it lets pages use the keys that they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+_REQUEST_HEADERS = (
+    "authorization",
+    "content-type",
+    "openai-beta",
+    "openai-organization",
+    "openai-project",
+    "idempotency-key",
+)
+_STAINLESS = "x-stainless-"
+"""What the official clients tell of themselves comes in headers that begin so."""
+
+_EXPOSED = (
+    "x-request-id, openai-processing-ms, openai-version, retry-after, retry-after-ms, "
+    "x-should-retry, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
+    "x-ratelimit-reset-requests"
+)
+_PREFLIGHT_SECONDS = "600"
+
+
+class Cors:
+    """Which origins may call, and how that is said.
+
+    Args:
+        origins: As browsers send them; `*` for all, nothing for none.
+    """
+
+    def __init__(self, origins: Collection[str]) -> None:
+        self._origins = frozenset(origins)
+
+    def headers(self, request_headers: Mapping[str, str]) -> dict[str, str]:
+        """Return what an answer needs for the page that asked to read it; empty if it may not."""
+        if not self._origins:
+            return {}
+        origin = request_headers.get("Origin", "")
+        if "*" in self._origins:
+            return {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": _EXPOSED}
+        if origin not in self._origins:
+            return {"Vary": "Origin"}
+        return {
+            "Access-Control-Allow-Origin": origin,
+            "Access-Control-Expose-Headers": _EXPOSED,
+            "Vary": "Origin",
+        }
+
+    def preflight(self, request_headers: Mapping[str, str]) -> dict[str, str] | None:
+        """Return the headers that answer a browser's question first; None if it is not asked here.
+
+        Source: Fetch standard, CORS-preflight request.
+        """
+        if not self._origins:
+            return None
+        wishes = request_headers.get("Access-Control-Request-Headers", "")
+        stainless = [
+            name
+            for name in (wish.strip().lower() for wish in wishes.split(","))
+            if name.startswith(_STAINLESS) and name.replace("-", "").isalnum() and name.isascii()
+        ]
+        return {
+            **self.headers(request_headers),
+            "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE",
+            "Access-Control-Allow-Headers": ", ".join((*_REQUEST_HEADERS, *stainless)),
+            "Access-Control-Max-Age": _PREFLIGHT_SECONDS,
+        }

@@ -1,0 +1,200 @@
+"""Read everything, change nothing: is every byte in a data directory still what was written?
+
+It may run beside a server, and on a copy that was never started. What the journal still holds for a
+file, and the last line of a file in a copy, may be unfinished: the next start mends that by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from storage.datadir import META, ORGS, THREAD_FILE, catalog_path, org_path, read_meta, thread_path
+from storage.durable import Disk
+from storage.errors import DataDirUnusable, StorageError
+from storage.journal import SEGMENTS, segment_path
+from storage.record import ADDS, HEADER, REMOVES
+from storage.record_log import CatalogLog, RecordLog, ThreadLog
+from storage.scan import Line, lines, read_header
+from storage.segment import BATCHES_AT, Header, batches
+
+Progress = Callable[[int, int], None]
+
+_RESTORE = "restore the file from a backup, or keep what is readable of it"
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """One thing that is not as it was written.
+
+    Attributes:
+        path: Relative to the data directory.
+        offset: Bytes from the start of the file.
+        reason: What is wrong.
+        hint: What an operator can do.
+    """
+
+    path: str
+    offset: int
+    reason: str
+    hint: str = _RESTORE
+
+
+def check(data_dir: Path, progress: Progress = lambda done, total: None) -> Iterator[Damage]:
+    """Yield every damage, file by file.
+
+    Args:
+        data_dir: An existing data directory.
+        progress: Called after each file with the bytes read so far and those there are.
+
+    Raises:
+        DataDirUnusable: This is no data directory, or of another format.
+        OSError: It cannot be read.
+    """
+    disk = Disk(data_dir)
+    meta = read_meta(disk)
+    if meta is None:
+        raise DataDirUnusable(
+            f"there is no {META}", path=str(data_dir), hint="name a data directory with --data-dir"
+        )
+    is_copy = (data_dir / "lock").stat().st_ino != meta.lock_inode
+    yield from _Check(disk, progress, is_copy=is_copy).run()
+
+
+@dataclass(slots=True)
+class _Check:
+    disk: Disk
+    progress: Progress
+    is_copy: bool
+    done: int = 0
+    total: int = 0
+    suspects: list[Damage] = field(default_factory=list)
+
+    def run(self) -> Iterator[Damage]:
+        root = self.disk.root
+        self.total = sum(each.stat().st_size for each in root.rglob("*.jsonl"))
+        yield from self._keys()
+        for org in self.disk.names(ORGS):
+            yield from self._organisation(org)
+        # The journal is read last: what is unfinished in a file now was in it before.
+        pending, damages = self._journal()
+        yield from damages
+        for damage in self.suspects:
+            start = pending.get(damage.path)
+            if start is None or damage.offset < start:
+                yield damage
+
+    def _organisation(self, org: str) -> Iterator[Damage]:
+        path = catalog_path(org)
+        listed: list[str] = []
+        buried: set[int] = set()
+        if self.disk.exists(path):
+            for line in self._sound_lines(CatalogLog, path, org):
+                if isinstance(line, Damage):
+                    yield line
+                elif line.kind in ADDS:
+                    listed.append(line.payload[7:46].decode())
+                elif line.kind in REMOVES:
+                    buried.add(CatalogLog.key_of_id(line.payload))
+        live = {each for each in listed if int(each[7:23], 16) not in buried}
+        for thread_id in sorted(live):
+            path = thread_path(org, thread_id)
+            if not self.disk.exists(path):
+                self._suspect(Damage(path, 0, "the catalogue lists this thread, the file is gone"))
+                continue
+            for line in self._sound_lines(ThreadLog, path, thread_id):
+                if isinstance(line, Damage):
+                    yield line
+        for folder in self.disk.names(f"{org_path(org)}/threads"):
+            for name in self.disk.names(f"{org_path(org)}/threads/{folder}"):
+                thread_id = name.removesuffix(".jsonl")
+                if THREAD_FILE.fullmatch(name) and thread_id not in live:
+                    if int(thread_id[7:23], 16) not in buried:
+                        place = f"{org_path(org)}/threads/{folder}/{name}"
+                        self._suspect(Damage(place, 0, "no catalogue lists this thread"))
+
+    def _suspect(self, damage: Damage) -> None:
+        """In a copy this may be how far the copying had come; the journal may know better too."""
+        if not self.is_copy:
+            self.suspects.append(damage)
+
+    def _sound_lines(self, log: type[RecordLog], path: str, owner: str) -> Iterator[Line | Damage]:
+        """Yield the lines of one log that say what they should, and a damage for each other."""
+        number = 0
+        with self.disk.opened(path) as descriptor:
+            size = self.disk.size(descriptor)
+            try:
+                header, length = read_header(self.disk, path, descriptor)
+                if header.id != owner:
+                    yield Damage(path, 0, f"the file is that of {header.id}")
+                number = header.last_key
+            except StorageError as error:
+                length = 0
+                self._suspect(Damage(path, 0, error.reason))
+            for line in lines(self.disk, descriptor, length, size):
+                fault = line.fault or self._fault(log, line, number)
+                if line.kind in ADDS and not line.fault:
+                    number = log.key(line.sequence, line.payload)
+                if not fault:
+                    yield line
+                elif line.offset + len(line.data) == size:
+                    if not (self.is_copy and line.data[-1:] != b"\n"):
+                        self.suspects.append(Damage(path, line.offset, fault))
+                elif line.offset or line.kind != HEADER:
+                    yield Damage(path, line.offset, fault)
+        self.done += size
+        self.progress(self.done, self.total)
+
+    def _fault(self, log: type[RecordLog], line: Line, last_key: int) -> str:
+        """Say what a sound line has no business to say here; empty if all is well."""
+        kinds = {log.ADD, log.REPLACE, log.REMOVE}
+        if line.kind not in kinds:
+            return f"a record of kind {line.kind} does not belong here"
+        try:
+            key = log.key_of_id(line.payload)
+        except ValueError:
+            return "the object does not begin with its id"
+        if key != log.key(line.sequence, line.payload):
+            return "the sequence is not that of the object's id"
+        if (line.kind in ADDS) != (key > last_key):
+            return "the record is not in the order in which it was written"
+        return ""
+
+    def _keys(self) -> Iterator[Damage]:
+        path = "keys.jsonl"
+        if not self.disk.exists(path):
+            return
+        with self.disk.opened(path) as descriptor:
+            size = self.disk.size(descriptor)
+            for line in lines(self.disk, descriptor, 0, size):
+                if line.fault:
+                    yield Damage(path, line.offset, line.fault, "make a new key in its place")
+        self.done += size
+        self.progress(self.done, self.total)
+
+    def _journal(self) -> tuple[dict[str, int], list[Damage]]:
+        """Tell from which offset on the journal holds each file, and what is wrong with itself."""
+        pending: dict[str, int] = {}
+        damages = []
+        for number in range(SEGMENTS):
+            path = segment_path(number)
+            try:
+                data = self.disk.read_file(path)
+            except FileNotFoundError:
+                damages.append(Damage(path, 0, "the segment is missing"))
+                continue
+            header = Header.unpack(data[:BATCHES_AT]) if len(data) >= BATCHES_AT else None
+            if header is None and data[:BATCHES_AT].strip(b"\0"):
+                damages.append(Damage(path, 0, "the segment's header is unreadable"))
+            if header is None or not header.in_use:
+                continue
+            expected = header.first
+            for batch in batches(data, header.use):
+                if batch.number != expected:
+                    damages.append(Damage(path, batch.offset, f"batch {expected} is missing"))
+                expected = batch.number + 1
+                for frame in batch.frames:
+                    start = pending.get(frame.path, frame.offset)
+                    pending[frame.path] = min(start, frame.offset)
+        return pending, damages
