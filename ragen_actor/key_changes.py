@@ -24,7 +24,7 @@ from ragen_actor.key_file import (
     read_keys,
     token_hash,
 )
-from storage.durable import Disk
+from storage.durable import DIRECTORY_MODE, Disk
 from storage.record import encode
 
 TOKEN_PREFIX = "sk-ragen-"
@@ -203,10 +203,10 @@ def _append(
 def _make_directory(data_dir: Path) -> None:
     """Make the data directory and those above it, durably."""
     data_dir = data_dir.absolute()
-    above = next(each for each in (data_dir, *data_dir.parents) if each.exists())
-    disk = Disk(above)
-    for directory in disk.make_directory(str(data_dir.relative_to(above))):
-        disk.sync_directory(directory)
+    missing = [each for each in (data_dir, *data_dir.parents) if not each.exists()]
+    data_dir.mkdir(DIRECTORY_MODE, parents=True, exist_ok=True)
+    for each in missing:
+        Disk(each.parent).sync_directory(".")
 
 
 def _hint(token: str) -> str:

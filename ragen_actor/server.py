@@ -119,7 +119,8 @@ def _options(config: Config) -> Options:
     """Fit what storage keeps open to what the process may have open."""
     settings = config.storage
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    budget = max(64, allowed - config.server.connections_max - _DESCRIPTORS_RESERVED)
+    connections = 2 * config.server.connections_max  # Those that wait are open too.
+    budget = max(64, allowed - connections - _DESCRIPTORS_RESERVED)
     # Each of the four segments may hold as many files open as one checkpoint syncs.
     dirty_files_max = min(settings.dirty_files_max, budget // 6)
     if dirty_files_max < settings.dirty_files_max:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, wait
 
@@ -38,7 +37,9 @@ class Checkpointer:
         executor: Executor,
         syncers: Executor,
         options: Options,
+        clock: Callable[[], float],
     ) -> None:
+        self._clock = clock
         self._disk = disk
         self._journal = journal
         self._descriptors = descriptors
@@ -114,7 +115,7 @@ class Checkpointer:
 
     def _checkpoint(self, segment: Segment) -> bool:
         """Make durable what a segment names, and free it; on the checkpointer's thread."""
-        started = time.monotonic()
+        started = self._clock()
         syncs = {
             path: self._syncers.submit(self._sync, path, descriptor)
             for path, descriptor in segment.dirty.items()
@@ -136,17 +137,17 @@ class Checkpointer:
             log.error("%s", self.trouble)
             return False
         segment.directories.clear()
-        log.debug("checkpoint: %d files, %.3f s", len(syncs), time.monotonic() - started)
+        log.debug("checkpoint: %d files, %.3f s", len(syncs), self._clock() - started)
         return True
 
     def _sync(self, path: str, descriptor: Descriptor) -> bool:
-        started = time.monotonic()
+        started = self._clock()
         try:
             self._disk.sync(descriptor.number)
         except OSError as error:
             log.error("%s was not made durable: %s", path, error)
             return False
-        seconds = time.monotonic() - started
+        seconds = self._clock() - started
         if seconds > self._options.sync_slow_seconds:
             log.warning("%s: a sync took %.3f s", path, seconds)
         return True

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -80,7 +79,9 @@ class Committer:
         checkpointer: Checkpointer,
         executor: Executor,
         options: Options,
+        clock: Callable[[], float],
     ) -> None:
+        self._clock = clock
         self._disk = disk
         self._journal = journal
         self._descriptors = descriptors
@@ -178,14 +179,14 @@ class Committer:
             current is not None
             and (
                 len(current.dirty) >= self._options.dirty_files_max
-                or time.monotonic() - current.since > self._options.checkpoint_seconds
+                or self._clock() - current.since > self._options.checkpoint_seconds
             )
             and self._journal.next_is_free
         )
 
     def _wait_for_segment(self) -> None:
         """All segments are in use: the checkpointer kicks when one is free; not for ever."""
-        now = time.monotonic()
+        now = self._clock()
         if self._waiting_since is None:
             self._waiting_since = now
             log.warning("every journal segment is in use: writes wait for a checkpoint")
@@ -202,7 +203,7 @@ class Committer:
             WriteRefused: Nothing was written.
             WriteFailed: The outcome is unknown.
         """
-        started = time.monotonic()
+        started = self._clock()
         wanted = sum([len(frame.data) for frame in frames])
         try:
             free = self._disk.free_bytes()
@@ -216,7 +217,7 @@ class Committer:
         if rotate:
             self._journal.rotate()
         self._journal.write(frames)
-        seconds = time.monotonic() - started
+        seconds = self._clock() - started
         if seconds > self._options.sync_slow_seconds:
             log.warning("a journal sync took %.3f s", seconds)
         failed: dict[str, OSError] = {}

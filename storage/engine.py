@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 from storage.adoption import adopt
 from storage.checkpoint import Checkpointer
@@ -40,17 +41,25 @@ class Storage:
         recovered: What the start had to do again.
     """
 
-    def __init__(self, options: Options, disk: Disk, lock_descriptor: int) -> None:
+    def __init__(
+        self,
+        options: Options,
+        disk: Disk,
+        lock_descriptor: int,
+        executors: Callable[[int, str], Executor],
+        clock: Callable[[], float],
+    ) -> None:
         self.disk = disk
         self.recovered = Outcome()
         self._options = options
         self._lock = lock_descriptor
-        self._readers = ThreadPoolExecutor(READERS, "read")
-        self._writer = ThreadPoolExecutor(1, "commit")
-        self._background = ThreadPoolExecutor(1, "checkpoint")
-        self._syncers = ThreadPoolExecutor(SYNCERS, "sync")
+        self._readers = executors(READERS, "read")
+        self._writer = executors(1, "commit")
+        self._background = executors(1, "checkpoint")
+        self._syncers = executors(SYNCERS, "sync")
+        self._clock = clock
         self._descriptors = Descriptors(disk, options.open_files_max)
-        self._journal = Journal(disk, options.journal_segment_bytes)
+        self._journal = Journal(disk, options.journal_segment_bytes, clock)
         self._loop = asyncio.get_running_loop()
         self._started = False
 
@@ -72,8 +81,21 @@ class Storage:
         return storage
 
     @classmethod
-    async def take(cls, options: Options, disk: Disk | None = None) -> Storage:
+    async def take(
+        cls,
+        options: Options,
+        disk: Disk | None = None,
+        *,
+        executors: Callable[[int, str], Executor] = ThreadPoolExecutor,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Storage:
         """Take a data directory, making it if need be, before anything in it is looked at.
+
+        Args:
+            options: What an operator may set.
+            disk: Another one than the directory's own file system, for tests.
+            executors: Makes the threads that wait for the disk, from their number and name.
+            clock: Seconds, never going back.
 
         Raises:
             DataDirInUse: Another process has it.
@@ -81,7 +103,8 @@ class Storage:
         """
         loop = asyncio.get_running_loop()
         lock_descriptor = await loop.run_in_executor(None, lock, options.data_dir)
-        return cls(options, disk or Disk(options.data_dir), lock_descriptor)
+        disk = disk or Disk(options.data_dir)
+        return cls(options, disk, lock_descriptor, executors, clock)
 
     async def start(self) -> None:
         """Do again what the last run left in the journal, and begin to take writes.
@@ -115,6 +138,7 @@ class Storage:
             self._background,
             self._syncers,
             self._options,
+            self._clock,
         )
         self._committer = Committer(
             self.disk,
@@ -123,6 +147,7 @@ class Storage:
             self._checkpointer,
             self._writer,
             self._options,
+            self._clock,
         )
         self._checkpointer.freed = self._committer.kick
         self._checkpoints = asyncio.create_task(self._checkpointer.run(), name="checkpoints")

@@ -7,8 +7,7 @@ All methods block: the committer's thread writes, the checkpointer's frees.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -56,7 +55,8 @@ class Journal:
         current: The segment that takes batches; None when the next batch must start a new use.
     """
 
-    def __init__(self, disk: Disk, segment_bytes: int) -> None:
+    def __init__(self, disk: Disk, segment_bytes: int, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._disk = disk
         self._segment_bytes = segment_bytes
         self._segments = [Segment(number) for number in range(SEGMENTS)]
@@ -129,7 +129,7 @@ class Journal:
         self.abandon()
         self._use += 1
         self._descriptor, self._offset = descriptor, BATCHES_AT
-        segment.use, segment.in_use, segment.since = self._use, True, time.monotonic()
+        segment.use, segment.in_use, segment.since = self._use, True, self._clock()
         self.current = segment
 
     def write(self, frames: Sequence[Frame]) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ragen_actor.keyring import create_key
+
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS_MAX = 20.0
 STOP_SECONDS_MAX = 20.0
@@ -48,8 +50,12 @@ class ServerProcess:
         self._lines: list[str] = []
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
-        self.keys = self._create_keys([KeyOwner(), *owners])
-        self.key = self.keys[KeyOwner()]
+        self.key = self._key_from_the_command_line()
+        # The others come from where the command has them too, without a Python started for each.
+        self.keys = {KeyOwner(): self.key} | {
+            owner: create_key(data_dir, owner.org, owner.project, owner.tier, "", time.time())[0]
+            for owner in owners
+        }
 
     @property
     def base_url(self) -> str:
@@ -115,28 +121,22 @@ class ServerProcess:
         paths = ["--data-dir", str(self.data_dir), "--config", str(self._config)]
         return [sys.executable, "-m", "ragen_actor", *words, *paths]
 
-    def _create_keys(self, owners: Iterable[KeyOwner]) -> dict[KeyOwner, str]:
-        """Make the keys side by side, because most of the time goes into starting Python."""
-        commands = {
-            owner: subprocess.Popen(
-                [
-                    *self._command("keys", "create"),
-                    *("--org", owner.org, "--project", owner.project, "--tier", owner.tier),
-                ],
-                cwd=ROOT,
-                env=_environment(),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for owner in owners
-        }
-        said = {
-            owner: command.communicate(timeout=READY_SECONDS_MAX)
-            for owner, command in commands.items()
-        }
-        assert not any(command.returncode for command in commands.values()), said
-        return {owner: out.strip() for owner, (out, _) in said.items()}
+    def _key_from_the_command_line(self) -> str:
+        owner = KeyOwner()
+        made = subprocess.run(
+            [
+                *self._command("keys", "create"),
+                *("--org", owner.org, "--project", owner.project, "--tier", owner.tier),
+            ],
+            cwd=ROOT,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            timeout=READY_SECONDS_MAX,
+            check=False,
+        )
+        assert made.returncode == 0, made.stderr
+        return made.stdout.strip()
 
     def _read(self, process: subprocess.Popen[str], listening: threading.Event) -> None:
         assert process.stdout is not None

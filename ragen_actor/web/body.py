@@ -23,6 +23,10 @@ class BodyTooSlow(RagenError):
     """The body did not arrive in time."""
 
 
+class BrokenBody(InvalidRequest):
+    """Its framing or its compression is broken; where a next request would begin is unknown."""
+
+
 class Bodies:
     """Reads bodies.
 
@@ -65,7 +69,7 @@ class Bodies:
         Raises:
             BodyTooLarge: It is longer than `bytes_max`, once decompressed.
             BodyTooSlow: It did not arrive in time.
-            InvalidRequest: Its framing or its compression is broken.
+            BrokenBody: Its framing or its compression is broken.
         """
         content = request.content
         try:
@@ -80,7 +84,8 @@ class Bodies:
                 f"The request body did not arrive within {self._seconds_max:g} seconds."
             ) from None
         except (web.RequestPayloadError, ClientPayloadError, HttpProcessingError) as error:
-            raise InvalidRequest(f"The request body could not be read: {_line(error)}") from None
+            content.feed_eof()  # Nobody is to read on.
+            raise BrokenBody(f"The request body could not be read: {_line(error)}") from None
         if len(body) > bytes_max:
             raise BodyTooLarge(bytes_max)
         return body

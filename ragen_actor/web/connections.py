@@ -9,16 +9,10 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
-from ragen_actor.web.error_map import SERVER_ERROR, error_body
 from ragen_actor.web.gate import Gate
 
 log = logging.getLogger(__name__)
 
-_TOO_MANY_BODY = error_body("The server has too many connections. Please try again.", SERVER_ERROR)
-_TOO_MANY = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
-    b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(_TOO_MANY_BODY), _TOO_MANY_BODY)
-)
 LINE_BYTES_MAX = 16 * 1024
 FIELD_BYTES_MAX = 16 * 1024
 LINGER_SECONDS = 2.0
@@ -30,7 +24,8 @@ class ApiServer(web.Server):
 
     Args:
         gate: Where complete requests go.
-        connections_max: Beyond it a client is told to come back, and cut off.
+        connections_max: Served at once. As many again wait, unread, until one of these ends;
+            further ones are cut off.
         header_seconds_max: For a request's head to arrive, and for a new client to begin one.
         keepalive_seconds: For the next request to begin.
     """
@@ -45,7 +40,9 @@ class ApiServer(web.Server):
     ) -> None:
         super().__init__(gate.handle)
         self.gate = gate
-        self.connections_max = connections_max
+        self._connections_max = connections_max
+        self._served: set[web.RequestHandler] = set()
+        self._waiting: dict[web.RequestHandler, asyncio.Transport] = {}
         self._header_seconds_max = header_seconds_max
         self._keepalive_seconds = keepalive_seconds
         self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
@@ -62,6 +59,38 @@ class ApiServer(web.Server):
             max_field_size=FIELD_BYTES_MAX,
             logger=log,
         )
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Serve a new client, or let it wait, or turn it away."""
+        super().connection_made(handler, transport)
+        if len(self._served) < self._connections_max:
+            self._served.add(handler)
+        elif len(self._waiting) < self._connections_max:
+            self._waiting[handler] = transport
+            self._loop.call_soon(self._pause, handler)
+        else:
+            self._loop.call_soon(handler.force_close)
+
+    def _pause(self, handler: web.RequestHandler) -> None:
+        """Read nothing of a client that waits; its transport is ready for this a moment later."""
+        transport = self._waiting.get(handler)
+        if transport is not None:
+            transport.pause_reading()
+
+    def connection_lost(
+        self, handler: web.RequestHandler, exc: BaseException | None = None
+    ) -> None:
+        """Serve the client that has waited longest."""
+        super().connection_lost(handler, exc)
+        self._waiting.pop(handler, None)
+        if handler not in self._served:
+            return
+        self._served.discard(handler)
+        for successor, transport in self._waiting.items():
+            del self._waiting[successor]
+            self._served.add(successor)
+            transport.resume_reading()
+            return
 
     def _sweep(self) -> None:
         """Cut off the slow: one timer for all connections."""
@@ -93,22 +122,26 @@ class Connection(web.RequestHandler):
         self.head_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a client, or turn it away if there are too many."""
+        """Take a client."""
         super().connection_made(transport)
         self.head_since = self._loop.time()
-        if len(self._server.connections) > self._server.connections_max:
-            assert isinstance(transport, asyncio.Transport)
-            transport.write(_TOO_MANY)
-            self.force_close()
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes, and note whether they leave a head incomplete."""
         super().data_received(data)
+        if self._current_request is not None and self._messages:
+            self._break_body(self._current_request)
         waiter = self._waiter
         if waiter is None or waiter.done():
             self.head_since = 0.0
         elif not self.head_since:
             self.head_since = self._loop.time()
+
+    def _break_body(self, request: web.BaseRequest) -> None:
+        """Tell the reader of a body that its rest is no HTTP, rather than let it wait for more."""
+        fault = getattr(self._messages[-1][0], "exc", None)
+        if fault is not None and not request.content.is_eof():
+            request.content.set_exception(web.RequestPayloadError(str(fault)))
 
     def handle_error(
         self,
@@ -118,6 +151,8 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what is no HTTP, or what no handler answered, in the shape of all errors."""
+        if isinstance(exc, ConnectionError):
+            raise exc
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun already")
         if isinstance(exc, BadHttpMessage):

@@ -21,7 +21,7 @@ from ragen_actor.keyring import Key, Keyring
 from ragen_actor.token_bucket import Taken, TokenBuckets, rate_limit_headers, rate_limit_message
 from ragen_actor.web import routes
 from ragen_actor.web.access import AccessLog
-from ragen_actor.web.body import Bodies
+from ragen_actor.web.body import Bodies, BrokenBody
 from ragen_actor.web.call import Api, Call
 from ragen_actor.web.cors import Cors
 from ragen_actor.web.error_map import SERVER_ERROR, error_body, error_headers, status_and_type
@@ -70,6 +70,7 @@ class Gate:
         key: Key | None = None
         extra: dict[str, str] = {}
         status = 200
+        broken = False
         try:
             if path in _HEALTH:
                 body = _HEALTH[path](self, request.method, path)
@@ -99,6 +100,7 @@ class Gate:
             message = error.message if status != 500 else f"{error.message} ({request_id})"
             body = error_body(message, kind, error.param, error.code)
             extra = error_headers(error)
+            broken = isinstance(error, BrokenBody)
         except ConnectionError:
             raise
         except Exception:
@@ -111,7 +113,10 @@ class Gate:
         seconds = self._clock() - started
         if self._access_log is not None:
             self._access_log.write(request, request_id, status, seconds, key)
-        return self._response(request, status, body, request_id, seconds, taken, extra)
+        response = self._response(request, status, body, request_id, seconds, taken, extra)
+        if broken:
+            response.force_close()
+        return response
 
     async def _answer(
         self, request: web.BaseRequest, route: routes.Route, key: Key, query: str

@@ -12,6 +12,13 @@ from tests.server_process import ServerProcess
 
 Connect = Callable[..., Any]
 
+TRANSPORTS: dict[str, Callable[..., Any]] = {
+    "async": openai.DefaultAsyncHttpxClient,
+    "aiohttp": openai.DefaultAioHttpClient,
+}
+# Nothing is encrypted here, and reading the machine's certificates takes 0.1 s for each client.
+PLAIN: dict[str, Any] = {"verify": False}
+
 
 async def done(result: Any) -> Any:
     """Wait for what an asynchronous client returned; a synchronous one has waited itself.
@@ -28,7 +35,7 @@ async def every(pages: Any) -> list[Any]:
     return list(pages)
 
 
-@pytest.fixture(params=["sync", "async", "aiohttp"])
+@pytest.fixture(params=["sync", *TRANSPORTS])
 async def connect(request: pytest.FixtureRequest) -> AsyncIterator[Connect]:
     """Make official clients of one kind: `connect(server, key=, **options)`."""
     made: list[Any] = []
@@ -42,11 +49,10 @@ async def connect(request: pytest.FixtureRequest) -> AsyncIterator[Connect]:
         }
         client: Any
         if request.param == "sync":
-            client = openai.OpenAI(**arguments)
-        elif request.param == "async":
-            client = openai.AsyncOpenAI(**arguments)
+            client = openai.OpenAI(http_client=openai.DefaultHttpxClient(**PLAIN), **arguments)
         else:
-            client = openai.AsyncOpenAI(http_client=openai.DefaultAioHttpClient(), **arguments)
+            transport = TRANSPORTS[request.param](**PLAIN)
+            client = openai.AsyncOpenAI(http_client=transport, **arguments)
         made.append(client)
         return client
 

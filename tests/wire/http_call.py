@@ -142,6 +142,11 @@ class Wire:
         except (BrokenPipeError, ConnectionResetError):
             pass
 
+    def goes_on(self) -> bool:
+        """Wait for the server's word that it now reads the body of a request that asked first."""
+        first, blank = self._incoming.readline(), self._incoming.readline()
+        return (first, blank) == (b"HTTP/1.1 100 Continue\r\n", b"\r\n")
+
     def answer(self) -> Answer | None:
         """Return the next answer, or None when the server closed the connection without one."""
         try:
@@ -150,8 +155,6 @@ class Wire:
                 return None
             status = int(status_line.split()[1])
             headers = http.client.parse_headers(self._incoming)
-            if status == 100:
-                return self.answer()
             body = self._incoming.read(int(headers["Content-Length"]))
         except ConnectionResetError:
             return None

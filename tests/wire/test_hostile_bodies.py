@@ -152,17 +152,23 @@ def test_a_body_may_be_chunked(api: Api) -> None:
     assert api.page(f"/v1/threads/{thread}/messages")["data"] == [answer.json]
 
 
+@pytest.mark.parametrize("at_once", [True, False], ids=["with the head", "after the head"])
 @pytest.mark.parametrize(
     "chunks",
     [b"zz\r\n{}\r\n0\r\n\r\n", b"-1\r\n{}\r\n", b"fffffffffffffffffffff\r\n{}", b"2\r\n{}xx\r\n0"],
 )
-def test_bad_chunks_are_a_400(tight: Api, chunks: bytes) -> None:
+def test_bad_chunks_are_a_400(tight: Api, chunks: bytes, at_once: bool) -> None:
+    head = (
+        f"POST /v1/threads HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {tight.key}\r\n"
+        "Transfer-Encoding: chunked\r\n"
+    ).encode()
     with Wire(tight.server) as wire:
-        wire.send(
-            f"POST /v1/threads HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {tight.key}\r\n"
-            "Transfer-Encoding: chunked\r\n\r\n".encode(),
-            chunks,
-        )
+        if at_once:
+            wire.send(head + b"\r\n" + chunks)
+        else:
+            wire.send(head + b"Expect: 100-continue\r\n\r\n")
+            assert wire.goes_on()
+            wire.send(chunks)
         answer = wire.answer()
     assert answer is not None
     assert answer.status == 400
@@ -249,14 +255,23 @@ def test_a_body_that_never_ends_is_given_up(tight: Api) -> None:
 
 def test_a_client_that_asks_before_it_sends_is_told_to_go_on(api: Api) -> None:
     body = b'{"title":"x"}'
+    asking = "Expect: 100-continue"
     with Wire(api.server) as wire:
-        head = request_bytes(
-            "POST", "/v1/threads", api.key, b"", "Expect: 100-continue", length=len(body)
-        )
-        wire.send(head, body)
+        wire.send(request_bytes("POST", "/v1/threads", api.key, b"", asking, length=len(body)))
+        assert wire.goes_on()
+        wire.send(body)
         answer = wire.answer()
     assert answer is not None
     assert answer.status == 200
+
+
+def test_a_client_that_asks_with_a_bad_key_is_refused_at_once(tight: Api) -> None:
+    asking = "Expect: 100-continue"
+    with Wire(tight.server) as wire:
+        wire.send(request_bytes("POST", "/v1/threads", "not-a-recognized", b"", asking, length=9))
+        answer = wire.answer()
+    assert answer is not None
+    assert answer.status == 401
 
 
 JSON = st.recursive(
@@ -291,7 +306,7 @@ BODIES = st.binary(max_size=100) | st.builds(
 
 
 @settings(
-    max_examples=100,
+    max_examples=60,
     derandomize=True,
     database=None,
     deadline=None,

@@ -187,12 +187,26 @@ def test_http_1_0_is_understood(api: Api) -> None:
         assert wire.closes()
 
 
-def test_more_connections_than_the_cap_wait_or_are_refused_and_the_server_lives_on(
+def test_clients_beyond_the_cap_are_told_to_come_back_and_the_server_lives_on(
     start_server: Callable[..., ServerProcess],
 ) -> None:
     server = start_server(config="[server]\nconnections_max = 8\n")
-    api = Api(server, server.key)
-    with contextlib.ExitStack() as open_ones:
-        for _ in range(40):
-            open_ones.enter_context(Wire(server))
-    assert api.ok("GET", "/v1/threads")["data"] == []
+    with contextlib.ExitStack() as clients:
+        for _ in range(8):
+            clients.enter_context(Wire(server))
+        for _ in range(20):
+            refused = clients.enter_context(Wire(server)).answer()
+            assert refused is not None
+            assert refused.status == 503
+            assert_error_shape(refused)
+            assert refused.error["type"] == "server_error"
+            assert int(refused.headers["retry-after"]) >= 1
+    # The server may see the next client before it sees that the others have left.
+    deadline = time.monotonic() + CLOSED_SECONDS_MAX
+    status = 503
+    while status == 503 and time.monotonic() < deadline:
+        with Wire(server) as wire:
+            wire.send(request_bytes("GET", "/v1/threads", server.key))
+            answer = wire.answer()
+            status = answer.status if answer else 503
+    assert status == 200
