@@ -19,6 +19,8 @@ KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
 DEFAULT_TIER = "default"
 UNLIMITED_TIER = "unlimited"
 
+# Labels of 1 to 63 characters, beyond which name resolution itself fails; an address is one too.
+HostName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_:%-]{1,63}(\.[A-Za-z0-9_:%-]{1,63})*\.?$")]
 Origin = Annotated[str, Meta(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^/\s]+)$")]
 TierName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 RequestsPerMinute = Annotated[int, Meta(ge=0, le=1_000_000)]
@@ -45,7 +47,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         messages_per_create_max: Initial messages of one thread; all are committed in one batch.
     """
 
-    host: Annotated[str, Meta(pattern=r"^[^\s/\x00-\x1f]+$")] = "127.0.0.1"
+    host: HostName = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     body_bytes_max: Annotated[int, Meta(ge=64 * KIB, le=8 * MIB)] = 8 * MIB
     bodies_bytes_max: Annotated[int, Meta(ge=64 * KIB, le=TIB)] = 256 * MIB

@@ -107,6 +107,9 @@ class Index:
         return (chosen if upward == ascending else chosen[::-1]), more
 
     def _within(self, chosen: range, bytes_max: int) -> range:
+        rising = chosen if chosen.step > 0 else chosen[::-1]
+        if not chosen or sum(self.lengths[rising.start : rising.stop]) <= bytes_max:
+            return chosen
         total = 0
         for count, position in enumerate(chosen):
             total += self.lengths[position]

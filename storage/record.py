@@ -76,15 +76,23 @@ def encode(kind: str, sequence: int, data: bytes) -> bytes:
     return b'{"c":"%08x%b' % (crc32(rest), rest)
 
 
-def payload(line: bytes) -> bytes:
-    """Return `d` of one whole line, newline included, once its checksum has proved sound.
+def payload(piece: bytes, offset: int, length: int) -> bytes:
+    """Return `d` of the line at a place in some bytes, once its checksum has proved sound.
+
+    Args:
+        piece: Bytes of a log.
+        offset: Where the line begins in them.
+        length: Of the line, newline included.
 
     Raises:
         RecordError: The line is not as it was written.
+        ValueError: Likewise.
     """
-    if b"%08x" % crc32(memoryview(line)[_CHECKED_FROM:]) != line[6:_CHECKED_FROM]:
+    checked = offset + _CHECKED_FROM
+    if b"%08x" % crc32(piece[checked : offset + length]) != piece[offset + 6 : checked]:
         raise RecordError("the checksum does not match")
-    return line[DATA_AT : DATA_AT + int(line[_LENGTH])]
+    start = offset + DATA_AT
+    return piece[start : start + int(piece[offset + 52 : offset + 60])]
 
 
 def parse(line: bytes) -> Record:
@@ -93,7 +101,7 @@ def parse(line: bytes) -> Record:
     Raises:
         RecordError: The line is not as it was written.
     """
-    data = payload(line)
+    data = payload(line, 0, len(line))
     return Record(chr(line[_KIND_AT]), int(line[_SEQUENCE]), data)
 
 

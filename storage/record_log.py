@@ -7,8 +7,8 @@ differ in how a record's key is told, and in nothing else.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import msgspec
 
@@ -45,12 +45,8 @@ class LogHeader(msgspec.Struct, frozen=True):
     create_bytes: int = 0
 
 
-class Place(NamedTuple):
-    """Where the newest version of a record stands: its key, offset and length in bytes."""
-
-    key: int
-    offset: int
-    length: int
+Place = tuple[int, int, int]
+"""Where the newest version of a record stands: its key, offset and length in bytes."""
 
 
 class Append:
@@ -190,14 +186,21 @@ class RecordLog:
     def place(self, key: int) -> Place | None:
         """Return where a live record stands, or None."""
         position = self.index.find(key)
-        return None if position is None else self.places((position,))[0]
+        if position is None:
+            return None
+        return key, self.index.offsets[position], self.index.lengths[position]
 
-    def places(self, positions: Iterable[int]) -> list[Place]:
-        """Return where the entries at these positions of the index stand."""
+    def places(self, positions: range) -> list[Place]:
+        """Return where the entries at these positions of the index stand, in that order."""
         index = self.index
-        return [
-            Place(index.keys[each], index.offsets[each], index.lengths[each]) for each in positions
-        ]
+        if not positions:
+            return []
+        if positions.step > 0:
+            part = slice(positions.start, positions.stop)
+            return list(
+                zip(index.keys[part], index.offsets[part], index.lengths[part], strict=True)
+            )
+        return self.places(positions[::-1])[::-1]
 
     def read_now(self, places: Sequence[Place]) -> list[bytes] | None:
         """Return the objects at these places, or None when that would mean waiting for the disk.
@@ -208,12 +211,11 @@ class RecordLog:
         descriptor = self._descriptors.peek(self.path)
         if descriptor is None:
             return None if places else []
+        found = runs(places)
+        if sum([end - start for start, end in found]) > READ_NOW_BYTES_MAX:
+            return None
         pieces = {}
-        budget = READ_NOW_BYTES_MAX
-        for start, end in runs(places):
-            budget -= end - start
-            if budget < 0:
-                return None
+        for start, end in found:
             piece = self._disk.read_cached(descriptor.number, end - start, start)
             if piece is None:
                 return None
@@ -241,13 +243,15 @@ class RecordLog:
         return self._cut(places, pieces)
 
     def _cut(self, places: Sequence[Place], pieces: dict[int, bytes]) -> list[bytes]:
+        """Take the objects out of the pieces that hold their lines, proving each checksum."""
         starts = list(pieces)
         found = []
+        start = starts[0] if starts else 0
         for key, offset, length in places:
-            start = starts[0] if len(starts) == 1 else starts[bisect_right(starts, offset) - 1]
-            line = pieces[start][offset - start : offset - start + length]
+            if len(starts) > 1:
+                start = starts[bisect_right(starts, offset) - 1]
             try:
-                found.append(payload(line))
+                found.append(payload(pieces[start], offset - start, length))
             except (RecordError, ValueError) as error:
                 raise DamagedRecord(str(error), path=self.path, offset=offset, key=key) from error
         return found
@@ -331,14 +335,19 @@ def runs(places: Sequence[Place]) -> list[tuple[int, int]]:
 
     Neighbours are one piece, and so are places with only a little that is not wanted between them.
     """
+    if not places:
+        return []
+    lengths = sum([length for _, _, length in places])
+    rising = places if places[0][1] <= places[-1][1] else places[::-1]
+    first, last = rising[0][1], rising[-1][1] + rising[-1][2]
+    if last - first == lengths:
+        # Nothing lies between them, unless one that was modified stands elsewhere.
+        if all(first <= offset < last for _, offset, _ in places):
+            return [(first, last)]
     merged: list[tuple[int, int]] = []
-    for _, offset, length in sorted(places, key=_offset):
-        if merged and offset - merged[-1][1] <= _GAP_BYTES_MAX:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], offset + length))
+    for start, end in sorted([(offset, offset + length) for _, offset, length in places]):
+        if merged and start - merged[-1][1] <= _GAP_BYTES_MAX:
+            merged[-1] = (merged[-1][0], end)
         else:
-            merged.append((offset, offset + length))
+            merged.append((start, end))
     return merged
-
-
-def _offset(place: Place) -> int:
-    return place.offset

@@ -151,12 +151,12 @@ class ThreadActor(Actor):
                 return
             changed = schema.encode(msgspec.structs.replace(message, metadata=metadata))
             try:
-                append = self._log.replace(place.key, changed)
+                append = self._log.replace(place[0], changed)
             except RecordError as error:
                 raise too_long() from error
             self._commit(envelope, (append,), lambda: self._answer(envelope, changed))
 
-        self._change(envelope, place.key)
+        self._change(envelope, place[0])
         self._read(envelope, self._log, (place,), found)
 
     def _delete(self, envelope: Envelope, message_id: str) -> None:
@@ -164,11 +164,11 @@ class ThreadActor(Actor):
 
         def found(objects: list[bytes]) -> None:
             self._named(message_id, objects[0])
-            append = self._log.remove(place.key, _only_id(message_id))
+            append = self._log.remove(place[0], _only_id(message_id))
             answer = schema.deleted_message(message_id)
             self._commit(envelope, (append,), lambda: self._answer(envelope, answer))
 
-        self._change(envelope, place.key)
+        self._change(envelope, place[0])
         self._read(envelope, self._log, (place,), found)
 
     def _modify_thread(self, envelope: Envelope, change: schema.ModifyThread) -> None:

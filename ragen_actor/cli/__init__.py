@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             port=getattr(arguments, "port", None),
         )
         code: int = arguments.run(arguments, config)
-        sys.stdout.flush()
+        print(end="", flush=True)  # Here, where what goes wrong with it still gets a code.
     except SystemExit as usage:  # From argparse, which has said why.
         return usage.code if isinstance(usage.code, int) else Exit.USAGE
     except KeyboardInterrupt:

@@ -22,12 +22,11 @@ def check(_arguments: argparse.Namespace, config: Config) -> Exit:
         raise ConfigError(f"{data_dir}: there is no such data directory; name it with --data-dir")
     on_terminal = sys.stderr.isatty()
     found = 0
-    for damage in damages(data_dir, _progress(sys.stderr) if on_terminal else _ignore):
+    for damage in damages(data_dir, progress(sys.stderr) if on_terminal else _ignore):
         if on_terminal:
             print(_CLEAR_LINE, end="", file=sys.stderr, flush=True)
-        place = damage.path if damage.offset is None else f"{damage.path}:{damage.offset}"
         hint = f"; {damage.hint}" if damage.hint else ""
-        print(f"{place}: {damage.reason}{hint}", flush=True)
+        print(f"{damage.path}:{damage.offset}: {damage.reason}{hint}", flush=True)
         found += 1
     if on_terminal:
         print(_CLEAR_LINE, end="", file=sys.stderr)
@@ -36,8 +35,8 @@ def check(_arguments: argparse.Namespace, config: Config) -> Exit:
     return Exit.FAILED if found else Exit.FINE
 
 
-def _progress(terminal: TextIO) -> Callable[[int, int], None]:
-    """Return what shows how far the check is, writing at most once for each percent."""
+def progress(terminal: TextIO) -> Callable[[int, int], None]:
+    """Return what shows how far in bytes the check is, writing at most once for each percent."""
     shown = -1
 
     def show(done: int, total: int) -> None:
@@ -46,7 +45,9 @@ def _progress(terminal: TextIO) -> Callable[[int, int], None]:
         if percent != shown:
             shown = percent
             print(
-                f"{_CLEAR_LINE}checked {done:,} of {total:,} ({percent} %)", end="", file=terminal
+                f"{_CLEAR_LINE}checked {done:,} of {total:,} bytes ({percent} %)",
+                end="",
+                file=terminal,
             )
             terminal.flush()
 

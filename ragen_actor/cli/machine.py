@@ -21,7 +21,6 @@ NETWORK_FILE_SYSTEMS = frozenset({
 MOUNTS = Path("/proc/self/mountinfo")
 
 _LOW_DISK_FACTOR = 4
-_OTHER_FILES = 128  # The journal, the lock, libraries and what the event loop opens.
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
@@ -38,19 +37,8 @@ def raise_open_files_limit() -> int:
     return soft
 
 
-def warnings(config: Config, open_files: int) -> Iterator[str]:
-    """Yield what an operator should know before relying on this machine.
-
-    Args:
-        config: The settings.
-        open_files: How many files the process may open.
-    """
-    needed = config.server.connections_max + config.storage.dirty_files_max + _OTHER_FILES
-    if open_files < needed:
-        yield (
-            f"only {open_files} files can be open at once: raise the hard limit (ulimit -Hn) to "
-            f"{needed}, or lower server.connections_max or storage.dirty_files_max"
-        )
+def warnings(config: Config) -> Iterator[str]:
+    """Yield what an operator should know before relying on where the data directory lies."""
     folder = nearest_folder(config.storage.data_dir)
     free, reserve = shutil.disk_usage(folder).free, config.storage.disk_reserve_bytes
     if free < _LOW_DISK_FACTOR * reserve:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ragen_actor.cli import machine
 from ragen_actor.config import Config
-from ragen_actor.keyring import KEYS_FILE, Keyring, create_key
+from ragen_actor.keyring import KEYS_FILE, Keyring, KeyringError, create_key
 from ragen_actor.settings import DEFAULT_TIER
 
 FIRST_ORG = "default"
@@ -26,8 +26,8 @@ def serve(_arguments: argparse.Namespace, config: Config) -> int:
     from ragen_actor.server import run  # Takes longest to import, and only this command needs it.
 
     set_up_logging(config.log.level)
-    open_files = machine.raise_open_files_limit()
-    for warning in machine.warnings(config, open_files):
+    machine.raise_open_files_limit()
+    for warning in machine.warnings(config):
         _log.warning("%s", warning)
     return run(config, announce=lambda base_url: announce(config, base_url))
 
@@ -49,9 +49,12 @@ def announce(config: Config, base_url: str) -> None:
         if all(key.revoked for key in known):
             _log.warning("no key is in force: make one with `ragen-actor keys create`")
         return
-    token, _ = create_key(
-        data_dir, FIRST_ORG, FIRST_PROJECT, DEFAULT_TIER, "made at the first start", time.time()
-    )
+    note = "made at the first start"
+    try:
+        token, _ = create_key(data_dir, FIRST_ORG, FIRST_PROJECT, DEFAULT_TIER, note, time.time())
+    except KeyringError as error:  # An organisation's folder without its keys is in the way.
+        _log.warning("%s: make a key with `ragen-actor keys create`", error)
+        return
     print(
         f"The first API key, of organisation {FIRST_ORG} and project {FIRST_PROJECT}. "
         "It is shown only this once:\n\n"

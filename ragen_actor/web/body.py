@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from aiohttp import ClientPayloadError, StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -42,9 +40,8 @@ class Bodies:
         self._seconds_max = seconds_max
         self._held = 0
 
-    @contextmanager
-    def hold(self, request: web.BaseRequest) -> Iterator[int]:
-        """Keep room for a body until its request is answered; yields the bytes that it may have.
+    def take_room(self, request: web.BaseRequest) -> int:
+        """Keep room in memory for a body, until `give_back` of what this returns.
 
         Raises:
             BodyTooLarge: It says that it is too long.
@@ -53,21 +50,23 @@ class Bodies:
         length = request.content_length
         if length is not None and length > self._bytes_max:
             raise BodyTooLarge(self._bytes_max)
-        # One that does not say how long it is may take all that one may have.
-        room = self._bytes_max if length is None else length
-        if self._held + room > self._all_bytes_max:
+        # One that does not say how long it is, or is compressed, may take all that one may have.
+        if length is None or "Content-Encoding" in request.headers:
+            length = self._bytes_max
+        if self._held + length > self._all_bytes_max:
             raise Unavailable("The server is overloaded. Please try again.")
-        self._held += room
-        try:
-            yield self._bytes_max
-        finally:
-            self._held -= room
+        self._held += length
+        return length
 
-    async def read(self, request: web.BaseRequest, bytes_max: int) -> bytes:
+    def give_back(self, room: int) -> None:
+        """Let others have the room: the request is answered."""
+        self._held -= room
+
+    async def read(self, request: web.BaseRequest) -> bytes:
         """Return a body.
 
         Raises:
-            BodyTooLarge: It is longer than `bytes_max`, once decompressed.
+            BodyTooLarge: It is longer than it may be, once decompressed.
             BodyTooSlow: It did not arrive in time.
             BrokenBody: Its framing or its compression is broken.
         """
@@ -78,7 +77,7 @@ class Bodies:
             else:
                 await _continue(request)
                 async with asyncio.timeout(self._seconds_max):
-                    body = await _read(content, bytes_max)
+                    body = await _read(content, self._bytes_max)
         except TimeoutError:
             raise BodyTooSlow(
                 f"The request body did not arrive within {self._seconds_max:g} seconds."
@@ -86,8 +85,8 @@ class Bodies:
         except (web.RequestPayloadError, ClientPayloadError, HttpProcessingError) as error:
             content.feed_eof()  # Nobody is to read on.
             raise BrokenBody(f"The request body could not be read: {_line(error)}") from None
-        if len(body) > bytes_max:
-            raise BodyTooLarge(bytes_max)
+        if len(body) > self._bytes_max:
+            raise BodyTooLarge(self._bytes_max)
         return body
 
 

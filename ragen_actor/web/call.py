@@ -6,6 +6,8 @@ from asyncio import Future
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from ragen_actor.actors import Registry
 from ragen_actor.keyring import Key, Keyring
 
@@ -25,8 +27,7 @@ class Api:
     messages_max: int
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True, gc=False):
     """A request whose key is known and whose body has arrived.
 
     Attributes:

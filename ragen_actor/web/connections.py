@@ -161,6 +161,4 @@ class Connection(web.RequestHandler):
         else:
             log.error("a request failed outside its handler", exc_info=exc)
             text = "The server had an error while processing your request."
-        answer = self._server.gate.refusal(request, status, text[:300])
-        answer.force_close()
-        return answer
+        return self._server.gate.refusal(request, status, text[:300])

@@ -14,21 +14,26 @@ import time
 from collections.abc import Callable, Mapping
 
 from aiohttp import web
-from multidict import CIMultiDict
 
 from ragen_actor.errors import RagenError, RateLimited, Unauthenticated, Unavailable
 from ragen_actor.keyring import Key, Keyring
 from ragen_actor.token_bucket import Taken, TokenBuckets, rate_limit_headers, rate_limit_message
 from ragen_actor.web import routes
 from ragen_actor.web.access import AccessLog
+from ragen_actor.web.answer import Answer
 from ragen_actor.web.body import Bodies, BrokenBody
 from ragen_actor.web.call import Api, Call
 from ragen_actor.web.cors import Cors
-from ragen_actor.web.error_map import SERVER_ERROR, error_body, error_headers, status_and_type
+from ragen_actor.web.error_map import (
+    INVALID_REQUEST,
+    SERVER_ERROR,
+    error_body,
+    error_headers,
+    status_and_type,
+)
 
 log = logging.getLogger(__name__)
 
-API_VERSION = "2020-10-01"
 _BODY_METHODS = frozenset(("POST", "PATCH"))
 _MASK_HEAD, _MASK_TAIL, _MASK_MAX = 8, 4, 64
 _OK = b'{"status":"ok"}'
@@ -61,11 +66,11 @@ class Gate:
         self._access_log = access_log
         self._clock = clock
 
-    async def handle(self, request: web.BaseRequest) -> web.Response:
+    async def handle(self, request: web.BaseRequest) -> Answer:
         """Answer one request."""
         started = self._clock()
         path, _, query = request.raw_path.partition("?")
-        request_id = "req_" + os.urandom(16).hex()
+        request_id = _request_id()
         taken: Taken | None = None
         key: Key | None = None
         extra: dict[str, str] = {}
@@ -113,10 +118,9 @@ class Gate:
         seconds = self._clock() - started
         if self._access_log is not None:
             self._access_log.write(request, request_id, status, seconds, key)
-        response = self._response(request, status, body, request_id, seconds, taken, extra)
-        if broken:
-            response.force_close()
-        return response
+        if taken is not None and taken.limit:
+            extra = {**extra, **rate_limit_headers(taken)}
+        return self._write(request, status, body, request_id, seconds, extra, close=broken)
 
     async def _answer(
         self, request: web.BaseRequest, route: routes.Route, key: Key, query: str
@@ -128,45 +132,41 @@ class Gate:
         if request.method not in _BODY_METHODS:
             call = Call(key, route.thread_id, route.message_id, query, b"")
             return await route.handler(self.api, call)
-        with self._bodies.hold(request) as bytes_max:
-            sent = await self._bodies.read(request, bytes_max)
+        room = self._bodies.take_room(request)
+        try:
+            sent = await self._bodies.read(request)
             call = Call(key, route.thread_id, route.message_id, query, sent)
             return await route.handler(self.api, call)
+        finally:
+            self._bodies.give_back(room)
 
-    def refusal(self, request: web.BaseRequest, status: int, message: str) -> web.Response:
+    def refusal(self, request: web.BaseRequest, status: int, message: str) -> Answer:
         """Return the answer to what is no request that could pass the door."""
-        kind = "invalid_request_error" if status < 500 else "server_error"
-        request_id = "req_" + os.urandom(16).hex()
+        kind = INVALID_REQUEST if status < 500 else SERVER_ERROR
         body = error_body(message, kind)
-        return self._response(request, status, body, request_id, 0.0, None, {})
+        return self._write(request, status, body, _request_id(), 0.0, {}, close=True)
 
-    def _response(
+    def _write(
         self,
         request: web.BaseRequest,
         status: int,
         body: bytes,
         request_id: str,
         seconds: float,
-        taken: Taken | None,
-        extra: Mapping[str, str],
-    ) -> web.Response:
-        headers: CIMultiDict[str] = CIMultiDict(
-            (
-                ("Content-Type", "application/json"),
-                ("x-request-id", request_id),
-                ("openai-processing-ms", str(round(seconds * 1000))),
-                ("openai-version", API_VERSION),
-                ("x-content-type-options", "nosniff"),
-                ("Server", "ragen-actor"),
-            )
+        extra: dict[str, str],
+        *,
+        close: bool,
+    ) -> Answer:
+        cors = self._cors.headers(request.headers)
+        return Answer(
+            request,
+            status,
+            body,
+            request_id=request_id,
+            seconds=seconds,
+            extra={**cors, **extra} if cors else extra,
+            close=close,
         )
-        if status == 204:
-            del headers["Content-Type"]
-        headers.update(self._cors.headers(request.headers))
-        headers.update(extra)
-        if taken is not None and taken.limit:
-            headers.update(rate_limit_headers(taken))
-        return web.Response(body=body, status=status, headers=headers)
 
     def _preflight(self, request: web.BaseRequest) -> dict[str, str] | None:
         return self._cors.preflight(request.headers)
@@ -208,6 +208,10 @@ _HEALTH: dict[str, Callable[[Gate, str, str], bytes]] = {
     "/healthz": Gate._alive,
     "/readyz": Gate._ready,
 }
+
+
+def _request_id() -> str:
+    return "req_" + os.urandom(16).hex()
 
 
 def _only_get(method: str, path: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from ragen_actor.errors import RagenError
 from ragen_actor.web import handlers
@@ -26,7 +27,7 @@ class WrongMethod(RagenError):
         self.allowed = allowed
 
 
-class Route(NamedTuple):
+class Route(Struct, frozen=True, gc=False):
     """What a request's path and method lead to.
 
     Attributes:

@@ -130,6 +130,8 @@ def test_the_environment_overrides_the_file_and_the_command_line_both(toml: Path
     [
         ("RAGEN_SERVER_ACCESS_LOG", "true", True),
         ("RAGEN_SERVER_KEEPALIVE_SECONDS", "2.5", 2.5),
+        ("RAGEN_SERVER_HOST", "fe80::1%eth0", "fe80::1%eth0"),
+        ("RAGEN_SERVER_HOST", "box.example.", "box.example."),
         ("RAGEN_SERVER_CORS_ORIGINS", "https://a.example, http://b:1", ("https://a.example", "http://b:1")),
         ("RAGEN_SERVER_CORS_ORIGINS", "", ()),
         ("RAGEN_SERVER_TRUSTED_PROXIES", "10.0.0.1,fd00::/8", ("10.0.0.1", "fd00::/8")),
@@ -188,6 +190,7 @@ def test_proxies_are_networks_of_one_or_more_addresses() -> None:
         ("[server]\nkeepalive_seconds = inf", "must be a number from 0.1 to 3600, not inf"),
         ("[server]\nkeepalive_seconds = true", "must be a number from 0.1 to 3600, not true"),
         ("[server]\nhost = ''", "host: must be an address or a host name, not ''"),
+        ("[server]\nhost = 'a..b'", "host: must be an address or a host name, not 'a..b'"),
         ("[server]\ncors_origins = '*'", "must be a list of origins"),
         ("[server]\ncors_origins = ['https://a/b']", "must be a list of origins"),
         ("[server]\ntrusted_proxies = ['10.0.0.1/8']", "has host bits set"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -499,3 +500,51 @@ def test_processes_that_make_keys_at_once_lose_none(data_dir: Path) -> None:
     assert keyring.damaged() == []
     records = [parse(line) for line in (data_dir / KEYS_FILE).read_bytes().splitlines(True)]
     assert [record.sequence for record in records] == list(range(1, 41))
+
+
+def test_a_lock_that_another_process_keeps_is_waited_for_within_a_bound(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(data_dir)
+    content = (data_dir / KEYS_FILE).read_bytes()
+    monkeypatch.setattr("ragen_actor.key_changes.LOCK_SECONDS_MAX", 0.0)
+
+    with (data_dir / KEYS_FILE).open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(KeyringError, match="is locked by another process"):
+            make(data_dir)
+
+    assert (data_dir / KEYS_FILE).read_bytes() == content
+
+
+def test_a_file_restored_while_a_key_waits_for_its_lock_gets_the_key(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = data_dir / KEYS_FILE
+    kept, _ = make(data_dir)
+    (data_dir / "restored").write_bytes(file.read_bytes())
+    lost, _ = make(data_dir)
+    real = fcntl.flock
+    replaced: list[Path] = []
+
+    def replace_then_lock(descriptor: int, operation: int) -> None:
+        if not replaced:
+            replaced.append((data_dir / "restored").replace(file))
+        real(descriptor, operation)
+
+    monkeypatch.setattr("ragen_actor.key_changes.fcntl.flock", replace_then_lock)
+    token, _ = make(data_dir)
+
+    found = [loaded(data_dir).find(each) is not None for each in (kept, lost, token)]
+    assert found == [True, False, True]
+
+
+def test_a_line_of_another_kind_is_damage(data_dir: Path) -> None:
+    make(data_dir)
+    with (data_dir / KEYS_FILE).open("ab") as file:
+        file.write(encode("m", 2, b"{}") + encode("k", 3, b"{}"))
+
+    assert [damage.reason for damage in loaded(data_dir).damaged()] == [
+        "a line of kind m has no place among keys",
+        "Object missing required field `hash`",
+    ]
