@@ -1,4 +1,4 @@
-"""The running server: storage, actors and HTTP put together, from the first lock to the last sync."""
+"""The running server: storage, actors and HTTP together, from the first lock to the last sync."""
 
 from __future__ import annotations
 

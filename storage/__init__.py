@@ -10,9 +10,9 @@
       orgs/<org>/threads/<hh>/thread-<id>.jsonl   a thread's messages
       orgs/<org>/threads/<hh>/thread-<id>.idx     derived, may be deleted
 
-The promise: once `Storage.commit` has told its caller that a unit is done, the unit survives the end
-of the process and of the power, and is in every copy of the directory that begins later. A unit that
-was not acknowledged is there whole or not at all.
+The promise: once `Storage.commit` has told its caller that a unit is done, the unit survives the
+end of the process and of the power, and is in every copy of the directory that begins later. A unit
+that was not acknowledged is there whole or not at all.
 
 `record` holds the format of a line, `segment` that of the journal; `engine.Storage` is the door.
 """

@@ -109,10 +109,11 @@ class _Check:
         for folder in self.disk.names(f"{org_path(org)}/threads"):
             for name in self.disk.names(f"{org_path(org)}/threads/{folder}"):
                 thread_id = name.removesuffix(".jsonl")
-                if THREAD_FILE.fullmatch(name) and thread_id not in live:
-                    if int(thread_id[7:23], 16) not in buried:
-                        place = f"{org_path(org)}/threads/{folder}/{name}"
-                        self._suspect(Damage(place, 0, "no catalogue lists this thread"))
+                if not THREAD_FILE.fullmatch(name) or thread_id in live:
+                    continue
+                if int(thread_id[7:23], 16) not in buried:
+                    place = f"{org_path(org)}/threads/{folder}/{name}"
+                    self._suspect(Damage(place, 0, "no catalogue lists this thread"))
 
     def _suspect(self, damage: Damage) -> None:
         """In a copy this may be how far the copying had come; the journal may know better too."""
@@ -168,7 +169,8 @@ class _Check:
         with self.disk.opened(path) as descriptor:
             size = self.disk.size(descriptor)
             for line in lines(self.disk, descriptor, 0, size):
-                if line.fault:
+                # One without an end was never shown to anybody: the next key mends that.
+                if line.fault and line.data[-1:] == b"\n":
                     yield Damage(path, line.offset, line.fault, "make a new key in its place")
         self.done += size
         self.progress(self.done, self.total)

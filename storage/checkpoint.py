@@ -19,6 +19,10 @@ from storage.options import Options
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
+SYNCERS = 4
+"""Files that are synced at a time."""
+WHOLE_FILES = 32
+"""So many dirty files are made durable by one call for all, where there is one to trust."""
 
 
 class Checkpointer:
@@ -116,13 +120,9 @@ class Checkpointer:
     def _checkpoint(self, segment: Segment) -> bool:
         """Make durable what a segment names, and free it; on the checkpointer's thread."""
         started = self._clock()
-        syncs = {
-            path: self._syncers.submit(self._sync, path, descriptor)
-            for path, descriptor in segment.dirty.items()
-        }
-        wait(syncs.values())
-        durable = {path for path, sync in syncs.items() if sync.result()}
-        durable |= self.rewrite(syncs.keys() - durable)
+        count = len(segment.dirty)
+        durable = self._sync_everything(segment) or self._sync_each(segment)
+        durable |= self.rewrite(segment.dirty.keys() - durable)
         for path in durable:
             self._descriptors.release(segment.dirty.pop(path))
         try:
@@ -137,8 +137,33 @@ class Checkpointer:
             log.error("%s", self.trouble)
             return False
         segment.directories.clear()
-        log.debug("checkpoint: %d files, %.3f s", len(syncs), self._clock() - started)
+        log.debug("checkpoint: %d files, %.3f s", count, self._clock() - started)
         return True
+
+    def _sync_everything(self, segment: Segment) -> set[str]:
+        """Make all files durable by one call, if many are dirty and it can be trusted."""
+        if len(segment.dirty) < WHOLE_FILES:
+            return set()
+        try:
+            done = self._disk.sync_everything()
+        except OSError as error:
+            log.error("the file system was not made durable: %s", error)
+            return set()
+        if not done:
+            return set()
+        segment.directories.clear()
+        return set(segment.dirty)
+
+    def _sync_each(self, segment: Segment) -> set[str]:
+        """Make each file durable by itself, a few at a time; return those that were."""
+        files = list(segment.dirty.items())
+        parts = [files[start::SYNCERS] for start in range(min(SYNCERS, len(files)))]
+        syncs = [self._syncers.submit(self._sync_part, part) for part in parts]
+        wait(syncs)
+        return {path for sync in syncs for path in sync.result()}
+
+    def _sync_part(self, files: list[tuple[str, Descriptor]]) -> set[str]:
+        return {path for path, descriptor in files if self._sync(path, descriptor)}
 
     def _sync(self, path: str, descriptor: Descriptor) -> bool:
         started = self._clock()

@@ -1,4 +1,4 @@
-"""Group commit: what many actors want written becomes one batch, one sync, and then their answers.
+"""Group commit: what many actors want written becomes one batch, one sync, then their answers.
 
 A unit is the lines that stand or fall together. Units queue while a batch is on its way to the disk;
 then all of them are the next batch. For each batch, on the committer's own thread:
@@ -6,8 +6,9 @@ then all of them are the next batch. For each batch, on the committer's own thre
     1. the journal takes the frames of all lines, durably: from here on a crash loses nothing;
     2. each file gets its lines, one positioned write each, in the page cache;
 
-and back in the event loop the indices take the lines in and the units are answered. In that order no
-byte is in a file that the journal does not hold, and no acknowledged line is missing from its file.
+and back in the event loop the indices take the lines in and the units are answered. In that order
+no byte is in a file that the journal does not hold, and no acknowledged line is missing from its
+file.
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ from storage.errors import DamagedRecord, NoRoom, StorageError, WriteFailed, Wri
 from storage.journal import Journal
 from storage.options import Options
 from storage.record_log import Append, RecordLog
-from storage.segment import Frame
+from storage.segment import ALIGNMENT, Frame
 
 log = logging.getLogger(__name__)
 
 BATCH_BYTES_MAX = 8 * 1024 * 1024
 BATCH_LINES_MAX = 1000
+_FRAME_BYTES = 160
+"""What a line in a file of its own adds to a batch, in bytes, besides itself."""
 FREE_SEGMENT_SECONDS_MAX = 10.0
 """How long a batch waits for a checkpoint to free a segment before it is refused."""
 OWED_RETRY_SECONDS = 1.0
@@ -93,6 +96,7 @@ class Committer:
         self._writing = False
         self._kicked = False
         self._waiting_since: float | None = None
+        self._folders: set[str] = set()
         self._owed: dict[RecordLog, list[Append]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -156,11 +160,12 @@ class Committer:
         units: list[Unit] = []
         lines: dict[RecordLog, list[bytes]] = {}
         ends: dict[RecordLog, int] = {}
-        size = count = 0
+        size, count = 2 * ALIGNMENT, 0  # A batch has a head, and ends at a multiple.
+        size_max = min(BATCH_BYTES_MAX, self._journal.unit_bytes_max)
         for unit in self._queue:
-            size += unit.size
             count += len(unit.appends)
-            if units and (size > BATCH_BYTES_MAX or count > BATCH_LINES_MAX):
+            size += unit.size + _FRAME_BYTES * len(unit.appends)
+            if units and (size > size_max or count > BATCH_LINES_MAX):
                 break
             units.append(unit)
             for append in unit.appends:
@@ -211,7 +216,7 @@ class Committer:
             raise WriteRefused(f"the file system does not answer: {error}") from error
         if free < self._options.disk_reserve_bytes + wanted:
             raise NoRoom(
-                f"{free} bytes are free, {self._options.disk_reserve_bytes} of them are the reserve",
+                f"{free} bytes are free, the reserve is {self._options.disk_reserve_bytes}",
                 hint="free some space, or lower [storage] disk_reserve_bytes",
             )
         if rotate:
@@ -237,7 +242,10 @@ class Committer:
         new = frame.offset == 0
         if new:
             folder = frame.path.rpartition("/")[0]
-            segment.directories.update(self._disk.make_directory(folder), (folder,))
+            if folder not in self._folders:
+                segment.directories.update(self._disk.make_directory(folder))
+                self._folders.add(folder)
+            segment.directories.add(folder)
         descriptor = self._descriptors.acquire(frame.path, create=new)
         known: Descriptor | None = segment.dirty.get(frame.path)
         if known is descriptor:

@@ -72,7 +72,7 @@ class Descriptors:
             descriptor.pins -= 1
 
     def distrust(self, path: str) -> None:
-        """Let the next user open the file anew: a write or a sync through this descriptor failed."""
+        """Let the next user open the file anew: a write or a sync through this one failed."""
         with self._lock:
             descriptor = self._open.pop(path, None)
             if descriptor is not None:

@@ -6,18 +6,19 @@ place which forgets what was not synced, tears what was, or fails at any call.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from storage import filesystem
+
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
-_UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS})
 
 
 class Disk:
@@ -34,25 +35,30 @@ class Disk:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._prefix = f"{root}/"
+        self._whole = -1
         self.writes_through = False
         self.reads_ahead = False
         self.syncs = 0
 
     def probe(self) -> None:
         """Find out, once, what this kernel and this file system can do."""
-        with tempfile.TemporaryFile(dir=self.root) as file:
-            self.writes_through = _accepts(
-                lambda: os.pwritev(file.fileno(), [b"probe"], 0, os.RWF_DSYNC)
-            )
-            os.pwrite(file.fileno(), b"probe", 0)
-            self.reads_ahead = _accepts(
-                lambda: os.preadv(file.fileno(), [bytearray(1)], 0, os.RWF_NOWAIT)
-            )
+        self.writes_through = filesystem.writes_through(self.root)
+        self.reads_ahead = filesystem.reads_ahead(self.root)
+        if filesystem.syncs_whole(self.root):
+            # It tells of what failed since it was opened, or since it last told: so it stays open.
+            self._whole = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def release(self) -> None:
+        """Give back what `probe` opened."""
+        if self._whole >= 0:
+            os.close(self._whole)
+            self._whole = -1
 
     def open(self, path: str, *, create: bool = False) -> int:
         """Open for reading and writing; with `create` the file is made where it is missing."""
         flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
-        return os.open(self.root / path, flags, FILE_MODE)
+        return os.open(self._prefix + path, flags, FILE_MODE)
 
     def close(self, descriptor: int) -> None:
         """Give a descriptor back."""
@@ -64,7 +70,7 @@ class Disk:
         Raises:
             OSError: Also when only a part was taken: what is there now is unknown.
         """
-        _whole(os.pwrite(descriptor, data, offset), data)
+        _complete(os.pwrite(descriptor, data, offset), data)
 
     def write_durable(self, descriptor: int, data: bytes, offset: int) -> None:
         """Put bytes at a place of a file that has them already, and return once they last.
@@ -74,7 +80,7 @@ class Disk:
         """
         if self.writes_through:
             self.syncs += 1
-            _whole(os.pwritev(descriptor, [data], offset, os.RWF_DSYNC), data)
+            _complete(os.pwritev(descriptor, [data], offset, os.RWF_DSYNC), data)
         else:
             self.write(descriptor, data, offset)
             self.sync(descriptor)
@@ -91,10 +97,27 @@ class Disk:
         else:
             os.fdatasync(descriptor)
 
+    def sync_everything(self) -> bool:
+        """Make all that was written durable, names included, if one call can be trusted with it.
+
+        Returns:
+            Whether it can, and did.
+
+        Raises:
+            OSError: Something was not made durable; each file's own sync says whether it was it.
+        """
+        if self._whole < 0 or filesystem.syncfs is None:
+            return False
+        self.syncs += 1
+        if filesystem.syncfs(self._whole) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+        return True
+
     def sync_directory(self, path: str) -> None:
         """Make the names in a directory durable."""
         self.syncs += 1
-        descriptor = os.open(self.root / path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(self._prefix + path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
         finally:
@@ -133,44 +156,38 @@ class Disk:
 
     def make_directory(self, path: str) -> list[str]:
         """Make a directory and those above it; return each directory that got a new name in it."""
-        made = []
-        current = self.root / path
-        while True:
-            try:
-                os.mkdir(current, DIRECTORY_MODE)
-            except FileExistsError:
-                break
-            except FileNotFoundError:
-                parent = current.parent.relative_to(self.root)
-                made += self.make_directory(str(parent))
-                continue
-            made.append(str(current.parent.relative_to(self.root)))
-            break
-        return made
+        parent = os.path.dirname(path) or "."
+        try:
+            os.mkdir(self._prefix + path, DIRECTORY_MODE)
+        except FileExistsError:
+            return []
+        except FileNotFoundError:
+            return [*self.make_directory(parent), *self.make_directory(path)]
+        return [parent]
 
     def replace(self, source: str, target: str) -> None:
         """Give a file another file's name, whole or not at all; durable once the directory is."""
-        os.replace(self.root / source, self.root / target)
+        os.replace(self._prefix + source, self._prefix + target)
 
     def unlink(self, path: str) -> None:
         """Remove a name; one that is not there is no error."""
         with suppress(FileNotFoundError):
-            os.unlink(self.root / path)
+            os.unlink(self._prefix + path)
 
     def exists(self, path: str) -> bool:
         """Tell whether there is a file or directory of that name."""
-        return os.path.lexists(self.root / path)
+        return os.path.lexists(self._prefix + path)
 
     def names(self, path: str) -> list[str]:
         """List a directory, sorted; a missing one is empty."""
         try:
-            return sorted(os.listdir(self.root / path))
+            return sorted(os.listdir(self._prefix + path))
         except FileNotFoundError:
             return []
 
     def free_bytes(self) -> int:
         """Return what an unprivileged user may still write."""
-        stat = os.statvfs(self.root)
+        stat = os.statvfs(self._prefix)
         return stat.f_bavail * stat.f_frsize
 
     @contextmanager
@@ -204,18 +221,6 @@ class Disk:
             self.sync_directory(os.path.dirname(path) or ".")
 
 
-def _whole(written: int, data: bytes) -> None:
+def _complete(written: int, data: bytes) -> None:
     if written != len(data):
         raise OSError(errno.EIO, f"only {written} of {len(data)} bytes were written")
-
-
-def _accepts(call: Callable[[], object]) -> bool:
-    try:
-        call()
-    except OSError as error:
-        if error.errno in _UNSUPPORTED or error.errno == errno.EAGAIN:
-            return error.errno == errno.EAGAIN
-        raise
-    except AttributeError:
-        return False
-    return True

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from storage.adoption import adopt
-from storage.checkpoint import Checkpointer
+from storage.checkpoint import SYNCERS, Checkpointer
 from storage.committer import Committer, Done
 from storage.datadir import catalog_path, lock, mark_original, org_path, prepare, thread_path
 from storage.descriptors import Descriptors
@@ -29,7 +29,6 @@ from storage.scan import load
 log = logging.getLogger(__name__)
 
 READERS = 4
-SYNCERS = 4
 TICK_SECONDS = 1.0
 
 
@@ -234,7 +233,7 @@ class Storage:
         """Write a log's sidecar if it is due; failing costs the next start some time, no more.
 
         It is due `SIDECAR_RECORDS` after the last one, or after an eighth of a longer log: so it
-        costs each record the same, however long the log grows. A log that closes needs but one more.
+        costs each record the same, however long the log grows. One that closes needs but one more.
         """
         records, behind = (
             record_log.index.records,
@@ -278,4 +277,5 @@ class Storage:
         for executor in (self._readers, self._writer, self._background, self._syncers):
             executor.shutdown(wait=True)
         self._descriptors.close()
+        self.disk.release()
         os.close(self._lock)

@@ -1,12 +1,12 @@
-"""Where the live records of a log are: three columns in memory, and the sidecar file they come from.
+"""Where the live records of a log are: three columns in memory, and the sidecar file behind them.
 
-An entry is a key (a message's sequence, or the 64-bit time key of a thread), the offset of the newest
-version of its line and that line's length: 20 bytes. Keys only grow, so the columns are sorted by
-birth and a lookup is a bisection. What was deleted has no entry.
+An entry is a key (a message's sequence, or the 64-bit time key of a thread), the offset of the
+newest version of its line and that line's length: 20 bytes. Keys only grow, so the columns are
+sorted by birth and a lookup is a bisection. What was deleted has no entry.
 
 The sidecar is a cache of the columns. It says which generation and how many bytes of the log it
-covers and how the last covered line names itself, and carries its own checksum; if anything does not
-fit it is ignored and the log is read instead. It is never synced.
+covers and how the last covered line names itself, and carries its own checksum; if anything does
+not fit it is ignored and the log is read instead. It is never synced.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Index:
         return None
 
     def apply(self, kind: str, key: int, offset: int, length: int) -> None:
-        """Take in one record of the log; a version or a tombstone of what is gone changes nothing."""
+        """Take in one record; a version or a tombstone of what is gone changes nothing."""
         self.records += 1
         if kind in ADDS:
             self.keys.append(key)
@@ -167,7 +167,7 @@ class Sidecar:
 
 
 def unpack(data: bytes) -> Sidecar | None:
-    """Read a sidecar file's bytes; None when they are not as they were written, or not from here."""
+    """Read a sidecar file's bytes; None when they are not as written, or not from here."""
     if len(data) < _HEAD.size + _CHECKSUM.size:
         return None
     (

@@ -35,7 +35,7 @@ class Segment:
         in_use: It holds batches whose files are not known to be durable.
         dirty: What a checkpoint must sync, by path, each kept open through a pin.
         directories: Those with names that a checkpoint must sync.
-        owed: Files that lack lines which stand in here; the segment is not free while there are any.
+        owed: Files that lack lines which stand in here; it is not free while there are any.
         since: When its use began, seconds on the monotonic clock.
     """
 

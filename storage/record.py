@@ -86,13 +86,15 @@ def payload(piece: bytes, offset: int, length: int) -> bytes:
 
     Raises:
         RecordError: The line is not as it was written.
-        ValueError: Likewise.
     """
     checked = offset + _CHECKED_FROM
-    if b"%08x" % crc32(piece[checked : offset + length]) != piece[offset + 6 : checked]:
+    if b'{"c":"%08x' % crc32(piece[checked : offset + length]) != piece[offset:checked]:
         raise RecordError("the checksum does not match")
     start = offset + DATA_AT
-    return piece[start : start + int(piece[offset + 52 : offset + 60])]
+    try:
+        return piece[start : start + int(piece[offset + 52 : offset + 60])]
+    except ValueError:
+        raise RecordError("the length is unreadable") from None
 
 
 def parse(line: bytes) -> Record:
@@ -102,7 +104,10 @@ def parse(line: bytes) -> Record:
         RecordError: The line is not as it was written.
     """
     data = payload(line, 0, len(line))
-    return Record(chr(line[_KIND_AT]), int(line[_SEQUENCE]), data)
+    try:
+        return Record(chr(line[_KIND_AT]), int(line[_SEQUENCE]), data)
+    except ValueError:
+        raise RecordError("the sequence is unreadable") from None
 
 
 def prefix(line: bytes) -> tuple[str, int, int]:

@@ -252,7 +252,7 @@ class RecordLog:
                 start = starts[bisect_right(starts, offset) - 1]
             try:
                 found.append(payload(pieces[start], offset - start, length))
-            except (RecordError, ValueError) as error:
+            except RecordError as error:
                 raise DamagedRecord(str(error), path=self.path, offset=offset, key=key) from error
         return found
 
@@ -340,10 +340,9 @@ def runs(places: Sequence[Place]) -> list[tuple[int, int]]:
     lengths = sum([length for _, _, length in places])
     rising = places if places[0][1] <= places[-1][1] else places[::-1]
     first, last = rising[0][1], rising[-1][1] + rising[-1][2]
-    if last - first == lengths:
-        # Nothing lies between them, unless one that was modified stands elsewhere.
-        if all(first <= offset < last for _, offset, _ in places):
-            return [(first, last)]
+    # Nothing lies between them then, unless one that was modified stands elsewhere.
+    if last - first == lengths and all(first <= offset < last for _, offset, _ in places):
+        return [(first, last)]
     merged: list[tuple[int, int]] = []
     for start, end in sorted([(offset, offset + length) for _, offset, length in places]):
         if merged and start - merged[-1][1] <= _GAP_BYTES_MAX:

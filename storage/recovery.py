@@ -1,8 +1,9 @@
 """What the last run left in the journal is done again, so that the files hold all of it.
 
-Each sound batch is done in order; a line that is in its place already is left there. A batch that is
-not sound, with nothing sound behind it, is the torn end of the last write. Doing all this twice, or
-dying half-way, comes to the same. The cost is bounded by the journal's size, whatever the data's.
+Each sound batch is done in order; a line that is in its place already is left there. A batch that
+is not sound, with nothing sound behind it, is the torn end of the last write. Doing all this twice,
+or dying half-way, comes to the same. The cost is bounded by the journal's size, whatever the
+data's.
 """
 
 from __future__ import annotations

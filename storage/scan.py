@@ -92,7 +92,7 @@ def _line(buffer: bytes, place: int, stop: int, base: int) -> Line | None:
     data = buffer[place:stop]
     try:
         record = parse(data)
-    except (RecordError, ValueError, IndexError) as error:
+    except RecordError as error:
         return _damaged(buffer[place:], base + place, str(error), stop - place)
     return Line(base + place, data, record.kind, record.sequence, "")
 
@@ -124,7 +124,7 @@ def read_header(disk: Disk, path: str, descriptor: int) -> tuple[LogHeader, int]
         if record.kind != HEADER:
             raise RecordError("the file does not start with a header")
         return msgspec.json.decode(record.data, type=LogHeader), len(line)
-    except (RecordError, IndexError, msgspec.DecodeError) as error:
+    except (RecordError, msgspec.DecodeError) as error:
         raise DamagedRecord(f"the header is unreadable: {error}", path=path, offset=0) from error
 
 

@@ -10,8 +10,9 @@ the use before this one: what a failed write left behind it there is void. A bat
 
     magic, use, number, length, frames, CRC-32, then `frames` frames in `length` bytes
 
-and counts whole or not at all. Its number is one more than that of the batch before it. A frame says
-"these bytes belong at this offset of this file in this generation", so doing it twice does no harm:
+and counts whole or not at all. Its number is one more than that of the batch before it. A frame
+says "these bytes belong at this offset of this file in this generation", so doing it twice does no
+harm:
 
     length of path, generation, offset, length of bytes, path, bytes
 

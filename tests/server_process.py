@@ -50,9 +50,11 @@ class ServerProcess:
         self._lines: list[str] = []
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
-        self.key = self._key_from_the_command_line()
+        owner = KeyOwner()
+        options = ("--org", owner.org, "--project", owner.project, "--tier", owner.tier)
+        self.key = self.keys_command("create", *options).strip()
         # The others come from where the command has them too, without a Python started for each.
-        self.keys = {KeyOwner(): self.key} | {
+        self.keys = {owner: self.key} | {
             owner: create_key(data_dir, owner.org, owner.project, owner.tier, "", time.time())[0]
             for owner in owners
         }
@@ -117,17 +119,10 @@ class ServerProcess:
         assert code == 0, f"SIGTERM ended it with {code}:\n{self.log}"
         assert "Traceback" not in self.log, self.log
 
-    def _command(self, *words: str) -> list[str]:
-        paths = ["--data-dir", str(self.data_dir), "--config", str(self._config)]
-        return [sys.executable, "-m", "ragen_actor", *words, *paths]
-
-    def _key_from_the_command_line(self) -> str:
-        owner = KeyOwner()
-        made = subprocess.run(
-            [
-                *self._command("keys", "create"),
-                *("--org", owner.org, "--project", owner.project, "--tier", owner.tier),
-            ],
+    def keys_command(self, *words: str) -> str:
+        """Run `ragen-actor keys` with these words, and return what it prints on stdout."""
+        ran = subprocess.run(
+            self._command("keys", *words),
             cwd=ROOT,
             env=_environment(),
             capture_output=True,
@@ -135,8 +130,12 @@ class ServerProcess:
             timeout=READY_SECONDS_MAX,
             check=False,
         )
-        assert made.returncode == 0, made.stderr
-        return made.stdout.strip()
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    def _command(self, *words: str) -> list[str]:
+        paths = ["--data-dir", str(self.data_dir), "--config", str(self._config)]
+        return [sys.executable, "-m", "ragen_actor", *words, *paths]
 
     def _read(self, process: subprocess.Popen[str], listening: threading.Event) -> None:
         assert process.stdout is not None

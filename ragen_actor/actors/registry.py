@@ -1,7 +1,7 @@
 """Who is resident: actors are called into being by the first ask and let go when nobody asks.
 
-It is the registry that lets an actor go, not the actor, and never between two steps of a command: it
-looks whether the actor is idle and forgets it without an `await` in between.
+It is the registry that lets an actor go, not the actor, and never between two steps of a command:
+it looks whether the actor is idle and forgets it without an `await` in between.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Request bodies: whole, or refused, within bounds of size, of time and of all that is in memory."""
+"""Request bodies: whole, or refused, within bounds of size, of time and of memory."""
 
 from __future__ import annotations
 

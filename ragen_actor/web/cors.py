@@ -1,4 +1,4 @@
-"""Calls from web pages of other origins: an opt-in, as it lets pages use the keys that they hold."""
+"""Calls from web pages of other origins: an opt-in, as pages then use the keys they hold."""
 
 from __future__ import annotations
 

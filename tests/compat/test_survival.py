@@ -88,6 +88,38 @@ async def test_every_kind_of_change_survives_kill_nine(own_server: ServerProcess
         assert [one["id"] for one in listed["data"]] == [newest.id, thread.id]  # type: ignore[index]
 
 
+async def test_a_server_told_to_stop_in_the_midst_answers_truly_and_ends_well(
+    own_server: ServerProcess,
+) -> None:
+    acknowledged: list[str] = []
+    enough = asyncio.Event()
+
+    async def write(client: openai.AsyncOpenAI, thread: str) -> None:
+        with pytest.raises((openai.APIConnectionError, openai.InternalServerError)) as ended:
+            while True:
+                message = await client.beta.threads.messages.create(
+                    thread, role="user", content="x"
+                )
+                acknowledged.append(message.id)
+                if len(acknowledged) >= ACKNOWLEDGED_BEFORE_KILL:
+                    enough.set()
+        if isinstance(ended.value, openai.InternalServerError):
+            assert ended.value.status_code == 503
+
+    async with client_of(own_server) as client:
+        thread = (await client.beta.threads.create()).id
+        async with asyncio.TaskGroup() as writers:
+            for _ in range(WRITERS):
+                writers.create_task(write(client, thread))
+            await asyncio.wait_for(enough.wait(), 30)
+            assert await asyncio.to_thread(own_server.terminate) == 0
+
+        own_server.restart()
+        found = [message["id"] for message in await whole(client, thread)]
+        assert set(acknowledged) <= set(found)
+        assert len(set(found)) == len(found) <= len(acknowledged) + WRITERS
+
+
 async def test_a_server_told_to_stop_ends_well_and_forgets_nothing(
     own_server: ServerProcess,
 ) -> None:

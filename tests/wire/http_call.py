@@ -160,6 +160,10 @@ class Wire:
             return None
         return Answer(status, {name.lower(): text for name, text in headers.items()}, body)
 
+    def rest(self) -> bytes:
+        """Return all that comes until the server closes the connection."""
+        return self._incoming.read()
+
     def closes(self) -> bool:
         """Wait until the server closes the connection, and drop what it says until then."""
         try:

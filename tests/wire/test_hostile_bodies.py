@@ -219,6 +219,25 @@ def test_a_compressed_body_never_passes_the_limit_nor_breaks_the_server(
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "key", "status"),
+    [
+        ("DELETE", "/v1/threads/thread-x", "", 401),
+        ("POST", "/v1/threads", "not-a-recognized", 401),
+        ("POST", "/v1/nowhere", "", 404),
+        ("PUT", "/v1/threads", "", 405),
+        ("DELETE", "/v1/threads/thread-x", None, 404),
+        ("GET", "/v1/threads", None, 200),
+    ],
+)
+def test_a_broken_body_that_nobody_reads_harms_nobody(
+    tight: Api, method: str, path: str, key: str | None, status: int
+) -> None:
+    api = tight if key is None else Api(tight.server, key)
+    headers = {"Content-Encoding": "gzip"}
+    assert api.call(method, path, body=b"no gzip at all", headers=headers).status == status
+
+
+@pytest.mark.parametrize(
     "framing",
     [
         "Content-Length: 2\r\nContent-Length: 3",

@@ -178,6 +178,20 @@ def test_what_follows_an_unread_body_is_never_taken_for_a_request(tight: Api) ->
     assert following is None or following.error["message"] == "Invalid URL (GET /v1/nowhere)"
 
 
+def test_an_offer_to_upgrade_is_declined_by_an_ordinary_answer(api: Api) -> None:
+    """Java's own client offers h2c with its first request on every plain connection."""
+    offer = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQ"]
+    with Wire(api.server) as wire:
+        for title in ("first", "second"):
+            body = b'{"title":"%b"}' % title.encode()
+            wire.send(request_bytes("POST", "/v1/threads", api.key, body, *offer))
+            offer = []
+            answer = wire.answer()
+            assert answer is not None
+            assert answer.status == 200
+            assert answer.json["title"] == title
+
+
 def test_http_1_0_is_understood(api: Api) -> None:
     with Wire(api.server) as wire:
         wire.send(f"GET /v1/threads HTTP/1.0\r\nAuthorization: Bearer {api.key}\r\n\r\n".encode())

@@ -119,6 +119,14 @@ def test_the_body_of_a_delete_is_never_parsed(api: Api) -> None:
     assert api.call("DELETE", path, body=b"\xff\xfe").status == 200
 
 
+def test_head_is_a_wrong_method_and_has_no_body(server: ServerProcess) -> None:
+    with Wire(server) as wire:
+        wire.send(request_bytes("HEAD", "/v1/threads", server.key, b"", "Connection: close"))
+        head, _, body = wire.rest().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 405 ")
+    assert body == b""
+
+
 def test_the_method_is_judged_before_the_key_and_the_url_before_the_method(no_key: Api) -> None:
     assert no_key.call("PUT", "/v1/nowhere").status == 404
     assert no_key.call("PUT", "/v1/threads").status == 405

@@ -1,0 +1,327 @@
+"""The disk of one process on a simulated file system: it crashes, fails and dawdles on command."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import cast
+
+from storage.durable import Disk
+from tests.crash.fake_files import Directory, File, FileSystem
+from tests.crash.faults import CHANGES, SHORT, Counts, Faults
+from tests.crash.schedule import Crash, Scheduler
+
+PLENTY = 1 << 40
+SLOW_SECONDS = (1.5, 12.0)
+
+
+class FakePath:
+    """What storage asks of the data directory's `Path`, answered from the simulated tree."""
+
+    def __init__(self, files: FileSystem, path: str = ".") -> None:
+        self._files, self._path = files, path
+
+    def __truediv__(self, name: str) -> FakePath:
+        return FakePath(self._files, name)
+
+    def __str__(self) -> str:
+        return "/simulated"
+
+    def rglob(self, pattern: str) -> list[FakePath]:
+        end = pattern.removeprefix("*")
+        return [FakePath(self._files, path) for path, _ in self._files.files() if path.endswith(end)]
+
+    def stat(self) -> os.stat_result:
+        found = self._files.find(self._path)
+        if not isinstance(found, File):
+            raise FileNotFoundError(errno.ENOENT, "no such file", self._path)
+        return os.stat_result((0o100600, found.number, 0, 1, 0, 0, len(found.data), 0, 0, 0))
+
+
+@dataclass(slots=True)
+class Trace:
+    """What happened, in order, as a hash; and as text when it is asked for."""
+
+    tell: Callable[[str], None] | None = None
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        self._hash = blake2b(digest_size=16)
+
+    _hash: blake2b = None  # type: ignore[assignment]
+
+    def note(self, text: str) -> None:
+        """Add a line."""
+        self.number += 1
+        self._hash.update(text.encode())
+        if self.tell is not None:
+            self.tell(f"{self.number:6} {text}")
+
+    @property
+    def digest(self) -> str:
+        """Tell this run from any other."""
+        return self._hash.hexdigest()
+
+
+@dataclass(slots=True)
+class _Open:
+    path: str
+    file: File
+    errors: int
+    read_only: bool = False
+
+
+class FakeDisk(Disk):
+    """The calls of a `Disk`, on a simulated file system.
+
+    Attributes:
+        calls: How many calls there were that can fail.
+        changes: How many of them could leave something behind.
+        crash_at: The change at which the process ends, counted from 1; 0 is never.
+        faults: What fails.
+        sound: Nothing is traced, counted or failed: the tests themselves look.
+    """
+
+    def __init__(
+        self,
+        files: FileSystem,
+        rng: random.Random,
+        scheduler: Scheduler | None = None,
+        *,
+        faults: Faults | None = None,
+        trace: Trace | None = None,
+        counts: Counts | None = None,
+    ) -> None:
+        super().__init__(cast(Path, FakePath(files)))
+        self.files = files
+        self.faults = faults or Faults()
+        self.calls = 0
+        self.changes = 0
+        self.crash_at = 0
+        self.sound = scheduler is None
+        self._rng = rng
+        self._scheduler = scheduler
+        self._trace = trace or Trace()
+        self._counts = counts or Counts()
+        self._open: dict[int, _Open] = {}
+        self._next = 3
+        self._through = rng.random() < 0.8
+        self._ahead = rng.random() < 0.7
+        self._dead = False
+
+    def probe(self) -> None:
+        self.writes_through, self.reads_ahead = self._through, self._ahead
+
+    def open(self, path: str, *, create: bool = False) -> int:
+        self._begin("open", path)
+        found = self.files.find(path)
+        if found is None and create:
+            self._begin("create", path)
+            found = self.files.new_file()
+            folder, name = os.path.split(path)
+            self.files.directory(folder).change({name: found})
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, "no such file", path)
+        if isinstance(found, Directory):
+            raise IsADirectoryError(errno.EISDIR, "a directory", path)
+        self._next += 1
+        # Linux tells an error that nobody was told yet also to who opens the file afterwards.
+        self._open[self._next] = _Open(path, found, found.errors - (not found.reported))
+        return self._next
+
+    def close(self, descriptor: int) -> None:
+        self._open.pop(descriptor)
+
+    def write(self, descriptor: int, data: bytes, offset: int) -> None:
+        opened = self._open[descriptor]
+        self._begin("write", opened.path, lambda part: self._partly(opened, data, offset, part))
+        opened.file.write(offset, data)
+        self._end("write", opened.path, f"{offset}+{len(data)}")
+
+    def write_durable(self, descriptor: int, data: bytes, offset: int) -> None:
+        if not self.writes_through:
+            self.write(descriptor, data, offset)
+            self.sync(descriptor)
+            return
+        opened = self._open[descriptor]
+        self.syncs += 1
+        self._begin(
+            "write_durable", opened.path, lambda part: self._partly(opened, data, offset, part)
+        )
+        self._take_time()
+        opened.file.write(offset, data)
+        opened.file.sync_range(offset, offset + len(data))
+        self._end("write_durable", opened.path, f"{offset}+{len(data)}")
+
+    def sync(self, descriptor: int) -> None:
+        opened = self._open[descriptor]
+        self.syncs += 1
+        self._begin("sync", opened.path, lambda part: self._fail_sync(opened, part))
+        self._take_time()
+        if opened.errors != opened.file.errors:
+            opened.errors, opened.file.reported = opened.file.errors, True
+            self._note(f"sync {opened.path} reports an earlier error")
+            raise OSError(errno.EIO, "an earlier write failed", opened.path)
+        opened.file.sync()
+        self._end("sync", opened.path)
+
+    def sync_directory(self, path: str) -> None:
+        self.syncs += 1
+        directory = self.files.directory(path)
+        self._begin("sync_directory", path, lambda _: directory.lose(self._rng))
+        self._take_time()
+        directory.sync()
+        self._end("sync_directory", path)
+
+    def hurry(self) -> None:
+        self._begin("hurry", ".")
+        for path, file in self.files.files():
+            if file.changes and self._rng.random() < 0.5:
+                if self.faults.strike("sync", self.calls, self._rng) is not None:
+                    self.fail_behind(path, file)
+                else:
+                    file.sync()
+
+    def read(self, descriptor: int, length: int, offset: int) -> bytes:
+        opened = self._open[descriptor]
+        self._begin("read", opened.path)
+        return bytes(opened.file.data[offset : offset + length])
+
+    def read_cached(self, descriptor: int, length: int, offset: int) -> bytes | None:
+        if not self.reads_ahead or self._rng.random() < 0.3:
+            return None
+        found = bytes(self._open[descriptor].file.data[offset : offset + length])
+        return found if len(found) == length else None
+
+    def size(self, descriptor: int) -> int:
+        opened = self._open[descriptor]
+        self._begin("size", opened.path)
+        return len(opened.file.data)
+
+    def truncate(self, descriptor: int, length: int) -> None:
+        opened = self._open[descriptor]
+        self._begin("truncate", opened.path)
+        opened.file.truncate(length)
+        self._end("truncate", opened.path, str(length))
+
+    def make_directory(self, path: str) -> list[str]:
+        found = self.files.find(path)
+        if isinstance(found, Directory):
+            return []
+        parent, name = os.path.split(path)
+        made = self.make_directory(parent) if parent else []
+        self._begin("mkdir", path)
+        self.files.directory(parent).change({name: Directory()})
+        self._end("mkdir", path)
+        return [*made, parent or "."]
+
+    def replace(self, source: str, target: str) -> None:
+        self._begin("replace", target)
+        folder, name = os.path.split(source)
+        moved = self.files.find(source)
+        if moved is None:
+            raise FileNotFoundError(errno.ENOENT, "no such file", source)
+        assert folder == os.path.dirname(target), "only within one directory"
+        self.files.directory(folder).change({name: None, os.path.basename(target): moved})
+        self._end("replace", target)
+
+    def unlink(self, path: str) -> None:
+        self._begin("unlink", path)
+        folder, name = os.path.split(path)
+        directory = self.files.find(folder)
+        if isinstance(directory, Directory) and name in directory.names:
+            directory.change({name: None})
+        self._end("unlink", path)
+
+    def exists(self, path: str) -> bool:
+        return self.files.find(path) is not None
+
+    def names(self, path: str) -> list[str]:
+        self._begin("names", path)
+        found = self.files.find(path)
+        return sorted(found.names) if isinstance(found, Directory) else []
+
+    def free_bytes(self) -> int:
+        self._begin("free_bytes", ".")
+        if self._rng.random() < self.faults.full:
+            self.faults.injected += 1
+            self._counts.faults["no room"] += 1
+            return 0
+        return PLENTY
+
+    def inode(self, descriptor: int) -> int:
+        """Return the number by which a copy is told from its original."""
+        return self._open[descriptor].file.number
+
+    def fail_behind(self, path: str, file: File) -> None:
+        """Fail to write a file back while nobody waits for it."""
+        self._counts.faults["background EIO"] += 1
+        self._note(f"background {path} is not written back")
+        file.lose(self._rng)
+        file.errors += 1
+        file.reported = False
+
+    def die(self) -> None:
+        """End the process here."""
+        self._dead = True
+        raise Crash
+
+    def _begin(self, call: str, path: str, partly: Callable[[float], None] | None = None) -> None:
+        """Let others go on, then maybe crash or fail, in part or before anything was done."""
+        if self.sound:
+            return
+        if self._dead:
+            raise Crash
+        assert self._scheduler is not None
+        self._scheduler.pause()
+        self.calls += 1
+        if call in CHANGES:
+            self.changes += 1
+            if self.changes == self.crash_at:
+                during = partly is not None and self._rng.random() < 0.6
+                if during and partly is not None:
+                    partly(self._rng.random())
+                self._counts.crashes[f"{'in' if during else 'before'} {call}"] += 1
+                self._note(f"crash {'in' if during else 'before'} {call} {path}")
+                self.die()
+        error = self.faults.strike(call, self.calls, self._rng)
+        if error is None:
+            return
+        name = "short write" if error == SHORT else errno.errorcode[error]
+        self._counts.faults[f"{call} {name}"] += 1
+        self._note(f"fault {call} {path} {name}")
+        if partly is not None and (error == SHORT or self._rng.random() < 0.7):
+            partly(self._rng.random())
+        raise OSError(error or errno.EIO, "injected", path)
+
+    def _end(self, call: str, path: str, what: str = "") -> None:
+        if self.sound:
+            return
+        self._note(f"{call} {path} {what}")
+        if self.changes + 1 == self.crash_at and self._rng.random() < 0.3:
+            self._counts.crashes[f"after {call}"] += 1
+            self._note(f"crash after {call} {path}")
+            self.die()
+
+    def _partly(self, opened: _Open, data: bytes, offset: int, part: float) -> None:
+        opened.file.write(offset, data[: int(part * (len(data) + 1))])
+
+    def _fail_sync(self, opened: _Open, part: float) -> None:
+        if part < 0.5:
+            opened.file.lose(self._rng)
+
+    def _take_time(self) -> None:
+        if self._scheduler is not None and not self.sound:
+            slow = self.faults.slow and self._rng.random() < self.faults.slow
+            if slow:
+                self._counts.faults["slow sync"] += 1
+            self._scheduler.now += self._rng.uniform(*SLOW_SECONDS) if slow else 0.0002
+
+    def _note(self, text: str) -> None:
+        if not self.sound:
+            self._trace.note(text)

@@ -1,0 +1,292 @@
+"""One thread, virtual time, and a seeded choice of who goes on next.
+
+The jobs that storage gives to its executors run as coroutines of their own (greenlets): each call of
+the fake disk is a place where a job may be left standing while another one, or the event loop, goes
+on. The event loop looks for jobs where a real one would wait for the operating system. Time passes
+only when all is idle, or when a call is said to be slow. So one seed is one schedule.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar, cast
+
+import greenlet as _greenlet  # type: ignore[import-untyped]
+
+T = TypeVar("T")
+
+
+class Crash(BaseException):
+    """The process is no more."""
+
+
+class Deadlock(AssertionError):
+    """Everybody waits and nobody will ever go on."""
+
+
+class _Greenlet(Protocol):
+    parent: _Greenlet
+    dead: bool
+
+    def switch(self) -> object: ...
+
+    def throw(self, error: type[BaseException]) -> object: ...
+
+
+class Job:
+    """A call on its way through an executor.
+
+    Attributes:
+        future: Its result, or None where nobody waits for it.
+        blocked: Tells whether it still waits for another; None when it does not.
+    """
+
+    def __init__(
+        self, call: Callable[[], object], future: Future[Any] | None, workers: Workers | None
+    ) -> None:
+        self.future = future
+        self.workers = workers
+        self.blocked: Callable[[], bool] | None = None
+        self._call = call
+        self._greenlet: _Greenlet | None = None
+
+    @property
+    def greenlet(self) -> _Greenlet:
+        """Its coroutine, made when it first gets its turn: only then is the scheduler its parent."""
+        if self._greenlet is None:
+            self._greenlet = cast(_Greenlet, _greenlet.greenlet(self._run))
+        return self._greenlet
+
+    def _run(self) -> None:
+        try:
+            result = self._call()
+        except Crash:
+            raise
+        except Exception as error:
+            if self.future is not None:
+                self.future.set_exception(error)
+            else:
+                raise
+        else:
+            if self.future is not None:
+                self.future.set_result(result)
+
+
+class Workers(Executor):
+    """An executor: at most so many of its jobs are under way at once, begun in order."""
+
+    def __init__(self, scheduler: Scheduler, count: int) -> None:
+        self.count = count
+        self.waiting: deque[Job] = deque()
+        self.busy = 0
+        self._scheduler = scheduler
+        self._closed = False
+        scheduler.pools.append(self)
+
+    def submit(  # type: ignore[override]
+        self, call: Callable[..., T], /, *arguments: object, **named: object
+    ) -> Future[T]:
+        """Queue a call."""
+        if self._closed:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        future: Future[T] = Future()
+        job = Job(lambda: call(*arguments, **named), future, self)
+        self.waiting.append(job)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Run what is left, as a thread pool would."""
+        self._closed = True
+        while wait and (self.waiting or self.busy):
+            self._scheduler.step()
+
+
+class Scheduler:
+    """Chooses who goes on.
+
+    Attributes:
+        now: Virtual seconds.
+        steps: How often a job was given its turn.
+        crashed: Every job ends where it stands.
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.now = 1000.0
+        self.steps = 0
+        self.crashed = False
+        self.pools: list[Workers] = []
+        self.on_step: Callable[[], None] = lambda: None
+        self._active: list[Job] = []
+        self._current: Job | None = None
+        self._switching = rng.choice([0.05, 0.3, 0.7])
+        self._eager = rng.choice([0.0, 0.2, 0.6])
+        self._impatient = rng.choice([0.0, 0.0, 0.03])
+
+    def clock(self) -> float:
+        """Return virtual seconds."""
+        return self.now
+
+    def executor(self, count: int, name: str) -> Executor:
+        """Make what storage takes for a thread pool."""
+        return Workers(self, count)
+
+    def spawn(self, call: Callable[[], object]) -> Job:
+        """Let something run beside the storage's own jobs."""
+        job = Job(call, None, None)
+        self._active.append(job)
+        return job
+
+    def pause(self, *, always: bool = False) -> None:
+        """Maybe let others go on; called by jobs, at each disk call."""
+        job = self._current
+        if self.crashed and job is not None:
+            raise Crash
+        if job is not None and (always or self.rng.random() < self._switching):
+            job.greenlet.parent.switch()
+            if self.crashed:
+                raise Crash
+
+    def wait_until(self, ready: Callable[[], bool]) -> None:
+        """Go on when something has come true; called by jobs, and by the loop for a lock."""
+        job = self._current
+        while not ready():
+            if job is None:
+                self.step()
+                continue
+            job.blocked = lambda: not ready()
+            job.greenlet.parent.switch()
+            if self.crashed:
+                raise Crash
+
+    def wait(self, futures: Iterable[Future[Any]]) -> None:
+        """Stand in for `concurrent.futures.wait`."""
+        expected = list(futures)
+        self.wait_until(lambda: all(each.done() for each in expected))
+
+    def runnable(self) -> list[Job]:
+        """Return who could go on now."""
+        found = [each for each in self._active if each.blocked is None or not each.blocked()]
+        for pool in self.pools:
+            if pool.waiting and pool.busy < pool.count:
+                found.append(pool.waiting[0])
+        return found
+
+    def step(self) -> None:
+        """Give one job its turn.
+
+        Raises:
+            Deadlock: Nobody can go on.
+            Crash: The process died in it.
+        """
+        candidates = self.runnable()
+        if not candidates:
+            raise Deadlock("jobs wait for each other")
+        job = candidates[self.rng.randrange(len(candidates))]
+        if job not in self._active:
+            assert job.workers is not None
+            job.workers.waiting.popleft()
+            job.workers.busy += 1
+            self._active.append(job)
+        self.steps += 1
+        outer, self._current, job.blocked = self._current, job, None
+        try:
+            job.greenlet.switch()
+        finally:
+            self._current = outer
+            if job.greenlet.dead:
+                self._active.remove(job)
+                if job.workers is not None:
+                    job.workers.busy -= 1
+        self.on_step()
+
+    def select(self, timeout: float | None) -> None:
+        """What the event loop does where it would wait."""
+        if self.crashed:
+            if timeout is None:
+                raise Deadlock("tasks outlive their process")
+            return
+        if timeout == 0:
+            while self.rng.random() < self._eager and self.runnable():
+                self.step()
+        elif self.runnable() and not (timeout and self.rng.random() < self._impatient):
+            self.step()
+        elif timeout is None:
+            raise Deadlock("tasks wait and no job is under way")
+        else:
+            self.now += timeout
+            self.on_step()
+
+    def kill(self) -> None:
+        """End every job where it stands."""
+        self.crashed = True
+        for job in self._active:
+            if not job.greenlet.dead:
+                with suppress(Crash):
+                    job.greenlet.throw(Crash)
+        self._active.clear()
+        for pool in self.pools:
+            pool.waiting.clear()
+            pool.busy = 0
+
+
+class _Selector:
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+
+    def select(self, timeout: float | None) -> list[object]:
+        self._scheduler.select(timeout)
+        return []
+
+
+class Loop(asyncio.BaseEventLoop):
+    """An event loop in virtual time that no file, socket or thread can wake."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        super().__init__()
+        self._selector = _Selector(scheduler)
+        self._scheduler = scheduler
+        self._default = Workers(scheduler, 1)
+        self.faults: list[str] = []
+        self.set_exception_handler(self._note)
+
+    def time(self) -> float:
+        """Return virtual seconds."""
+        return self._scheduler.now
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+        """Run a call as a job; the default executor has one worker."""
+        return super().run_in_executor(executor or self._default, func, *args)
+
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        """Run until a coroutine is done, or the process crashes."""
+        asyncio.set_event_loop(self)
+        return self.run_until_complete(main)
+
+    def abandon(self) -> None:
+        """Forget every task, as the end of a process does."""
+        for _ in range(100):
+            tasks = asyncio.all_tasks(self)
+            if not tasks:
+                break
+            for task in tasks:
+                task.cancel()
+            self.call_soon(self.stop)
+            self.run_forever()
+        self.close()
+        asyncio.set_event_loop(None)
+
+    def _note(self, loop: object, context: dict[str, Any]) -> None:
+        if not self._scheduler.crashed:
+            self.faults.append(f"{context.get('message')}: {context.get('exception')!r}")
+
+    def _process_events(self, events: object) -> None:
+        pass
+
+    def _write_to_self(self) -> None:
+        pass
