@@ -133,6 +133,16 @@ class Committer:
             self._journal.abandon()
             self._checkpointer.look()
 
+    def check_whole(self, path: str) -> None:
+        """Insist that a file holds all that the journal does, so that it can be opened.
+
+        Raises:
+            WriteRefused: It still misses lines.
+        """
+        for owed in self._owed:
+            if owed.path == path:
+                raise _not_writable(owed)
+
     async def settled(self) -> None:
         """Return when nothing is queued or on its way."""
         await self._idle.wait()
@@ -199,6 +209,8 @@ class Committer:
         elif now - self._waiting_since >= FREE_SEGMENT_SECONDS_MAX * 0.99:
             self._waiting_since = None
             self._fail([], {}, WriteRefused("every journal segment waits for its checkpoint"))
+            if not self._queue:
+                self._idle.set()
 
     def _write(self, frames: list[Frame], rotate: bool) -> dict[str, OSError]:
         """Commit one batch; on the committer's thread. Returns the files that did not take it.

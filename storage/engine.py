@@ -199,8 +199,10 @@ class Storage:
 
         Raises:
             DamagedRecord: Its file is missing, unreadable at its head, or another's.
+            WriteRefused: It misses lines that the journal holds, and will have them soon.
         """
         opened = ThreadLog(thread_path(org, thread_id), self.disk, self._descriptors)
+        self._committer.check_whole(opened.path)
         await self._loop.run_in_executor(self._readers, self._load, opened, thread_id)
         return opened
 
@@ -209,8 +211,10 @@ class Storage:
 
         Raises:
             DamagedRecord: It is missing though there are threads, or unreadable at its head.
+            WriteRefused: It misses lines that the journal holds, and will have them soon.
         """
         opened = CatalogLog(catalog_path(org), self.disk, self._descriptors)
+        self._committer.check_whole(opened.path)
         await self._loop.run_in_executor(self._readers, self._load_catalog, opened, org)
         return opened
 

@@ -129,8 +129,10 @@ class Journal:
         self.abandon()
         self._use += 1
         self._descriptor, self._offset = descriptor, BATCHES_AT
-        segment.use, segment.in_use, segment.since = self._use, True, self._clock()
+        segment.use, segment.since = self._use, self._clock()
+        # In this order: a segment in use that is not the current one is the checkpointer's.
         self.current = segment
+        segment.in_use = True
 
     def write(self, frames: Sequence[Frame]) -> None:
         """Make one batch durable; `has_room` was asked.

@@ -42,7 +42,7 @@ class ApiServer(web.Server):
         self.gate = gate
         self._connections_max = connections_max
         self._served: set[web.RequestHandler] = set()
-        self._waiting: dict[web.RequestHandler, asyncio.Transport] = {}
+        self._waiting: dict[Connection, asyncio.Transport] = {}
         self._header_seconds_max = header_seconds_max
         self._keepalive_seconds = keepalive_seconds
         self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
@@ -65,14 +65,15 @@ class ApiServer(web.Server):
         super().connection_made(handler, transport)
         if len(self._served) < self._connections_max:
             self._served.add(handler)
-        elif len(self._waiting) < self._connections_max:
+        elif isinstance(handler, Connection) and len(self._waiting) < self._connections_max:
             self._waiting[handler] = transport
+            handler.held = b""
             self._loop.call_soon(self._pause, handler)
         else:
             self._loop.call_soon(handler.force_close)
 
-    def _pause(self, handler: web.RequestHandler) -> None:
-        """Read nothing of a client that waits; its transport is ready for this a moment later."""
+    def _pause(self, handler: Connection) -> None:
+        """Read no more of a client that waits; its transport is ready for this a moment later."""
         transport = self._waiting.get(handler)
         if transport is not None:
             transport.pause_reading()
@@ -82,7 +83,8 @@ class ApiServer(web.Server):
     ) -> None:
         """Serve the client that has waited longest."""
         super().connection_lost(handler, exc)
-        self._waiting.pop(handler, None)
+        if isinstance(handler, Connection):
+            self._waiting.pop(handler, None)
         if handler not in self._served:
             return
         self._served.discard(handler)
@@ -90,6 +92,7 @@ class ApiServer(web.Server):
             del self._waiting[successor]
             self._served.add(successor)
             transport.resume_reading()
+            successor.serve()
             return
 
     def _sweep(self) -> None:
@@ -112,22 +115,34 @@ class Connection(web.RequestHandler):
     Attributes:
         head_since: When the head that is still incomplete began, on the event loop's clock; 0.0
             when none is awaited.
+        held: What a client that waits to be served has sent already; None once it is served.
     """
 
-    __slots__ = ("_server", "head_since")
+    __slots__ = ("_server", "head_since", "held")
 
     def __init__(self, server: ApiServer, **options: Any) -> None:
         super().__init__(server, **options)
         self._server = server
         self.head_since = 0.0
+        self.held: bytes | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a client."""
-        super().connection_made(transport)
         self.head_since = self._loop.time()
+        super().connection_made(transport)
+
+    def serve(self) -> None:
+        """Go on with what was sent while there was no room."""
+        held, self.held = self.held, None
+        self.head_since = self._loop.time()
+        if held:
+            self.data_received(held)
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes, and note whether they leave a head incomplete."""
+        if self.held is not None:
+            self.held += data
+            return
         super().data_received(data)
         if self._current_request is not None and self._messages:
             self._break_body(self._current_request)

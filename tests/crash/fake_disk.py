@@ -151,7 +151,10 @@ class FakeDisk(Disk):
         opened = self._open[descriptor]
         self.syncs += 1
         self._begin(
-            "write_durable", opened.path, lambda part: self._partly(opened, data, offset, part)
+            "write_durable",
+            opened.path,
+            lambda part: self._partly(opened, data, offset, part),
+            lambda: self._fail_sync(opened),
         )
         self._take_time()
         opened.file.write(offset, data)
@@ -161,7 +164,7 @@ class FakeDisk(Disk):
     def sync(self, descriptor: int) -> None:
         opened = self._open[descriptor]
         self.syncs += 1
-        self._begin("sync", opened.path, lambda part: self._fail_sync(opened, part))
+        self._begin("sync", opened.path, None, lambda: self._fail_sync(opened))
         self._take_time()
         if opened.errors != opened.file.errors:
             opened.errors, opened.file.reported = opened.file.errors, True
@@ -173,7 +176,7 @@ class FakeDisk(Disk):
     def sync_directory(self, path: str) -> None:
         self.syncs += 1
         directory = self.files.directory(path)
-        self._begin("sync_directory", path, lambda _: directory.lose(self._rng))
+        self._begin("sync_directory", path, None, lambda: directory.lose(self._rng))
         self._take_time()
         directory.sync()
         self._end("sync_directory", path)
@@ -271,8 +274,21 @@ class FakeDisk(Disk):
         self._dead = True
         raise Crash
 
-    def _begin(self, call: str, path: str, partly: Callable[[float], None] | None = None) -> None:
-        """Let others go on, then maybe crash or fail, in part or before anything was done."""
+    def _begin(
+        self,
+        call: str,
+        path: str,
+        partly: Callable[[float], None] | None = None,
+        failing: Callable[[], None] | None = None,
+    ) -> None:
+        """Let others go on, then maybe crash or fail.
+
+        Args:
+            call: Its name.
+            path: What it is about.
+            partly: Does a part of it, from 0 to 1, before the crash or the failure.
+            failing: Does what a failure leaves behind besides.
+        """
         if self.sound:
             return
         if self._dead:
@@ -297,6 +313,8 @@ class FakeDisk(Disk):
         self._note(f"fault {call} {path} {name}")
         if partly is not None and (error == SHORT or self._rng.random() < 0.7):
             partly(self._rng.random())
+        if failing is not None:
+            failing()
         raise OSError(error or errno.EIO, "injected", path)
 
     def _end(self, call: str, path: str, what: str = "") -> None:
@@ -309,10 +327,10 @@ class FakeDisk(Disk):
             self.die()
 
     def _partly(self, opened: _Open, data: bytes, offset: int, part: float) -> None:
-        opened.file.write(offset, data[: int(part * (len(data) + 1))])
+        opened.file.write(offset, data[: int(min(1.0, part * 1.5) * len(data))])
 
-    def _fail_sync(self, opened: _Open, part: float) -> None:
-        if part < 0.5:
+    def _fail_sync(self, opened: _Open) -> None:
+        if self._rng.random() < 0.8:
             opened.file.lose(self._rng)
 
     def _take_time(self) -> None:

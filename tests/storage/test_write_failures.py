@@ -413,7 +413,7 @@ async def test_a_file_whose_sync_failed_is_written_again_through_a_fresh_descrip
 
     disk.before = once
     start = len(disk.calls)
-    await fill(storage, log, 1)
+    await fill(storage, log, 2)
     await until(lambda: failed and not (header_of(disk, 0) or NONE).in_use)
     calls = [call for call, path in disk.calls[start:] if path == log.path]
     after = calls[calls.index("sync") + 1 :]
