@@ -136,6 +136,10 @@ def _options(config: Config) -> Options:
         checkpoint_seconds=settings.checkpoint_seconds,
         dirty_files_max=dirty_files_max,
         sync_slow_seconds=settings.sync_slow_seconds,
+        compact_dead_ratio=settings.compact_dead_ratio,
+        compact_dead_bytes=settings.compact_dead_bytes,
+        reap_seconds=settings.reap_seconds,
+        reap_files_per_second=settings.reap_files_per_second,
         open_files_max=min(16384, budget // 3),
     )
 

@@ -83,6 +83,13 @@ class Storage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         dirty_files_max: Files written to since the last checkpoint; each holds a descriptor.
         page_bytes_max: Bytes of one page of a list; longer ones end early.
         sync_slow_seconds: Seconds of one sync above which a warning is logged.
+        compact_dead_ratio: Share of a file that must be deleted or superseded before the file is
+            rewritten; less keeps files smaller and rewrites them more often.
+        compact_dead_bytes: Bytes that must be so; below it a rewrite is not worth the while.
+        reap_seconds: Seconds until the file of a deleted thread is removed; it must be longer
+            than copying the data directory takes.
+        reap_files_per_second: Files removed per second at most; more makes a clean-up quicker
+            and other writes slower.
     """
 
     data_dir: Path = Path("data")
@@ -92,6 +99,10 @@ class Storage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dirty_files_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 4096
     page_bytes_max: Annotated[int, Meta(ge=KIB, le=64 * MIB)] = 8 * MIB
     sync_slow_seconds: Annotated[float, Meta(ge=0.001, le=60)] = 1.0
+    compact_dead_ratio: Annotated[float, Meta(ge=0.05, le=1)] = 0.5
+    compact_dead_bytes: Annotated[int, Meta(ge=KIB, le=TIB)] = MIB
+    reap_seconds: Annotated[float, Meta(ge=0, le=31_536_000)] = 86_400.0
+    reap_files_per_second: Annotated[int, Meta(ge=1, le=100_000)] = 100
 
 
 class Actors(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -28,6 +28,7 @@ from storage.errors import (
     WriteRefused,
 )
 from storage.options import Options
+from storage.reaper import Tombstone
 from storage.record import RecordError
 from storage.record_log import CatalogLog, LogHeader, Place, RecordLog, ThreadLog
 
@@ -45,6 +46,7 @@ __all__ = [
     "Storage",
     "StorageError",
     "ThreadLog",
+    "Tombstone",
     "WriteFailed",
     "WriteRefused",
 ]

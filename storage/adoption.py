@@ -16,9 +16,10 @@ from storage.datadir import ORG_NAME, ORGS, THREAD_FILE, catalog_path, org_path,
 from storage.descriptors import Descriptors
 from storage.durable import Disk
 from storage.errors import DamagedRecord
+from storage.reaper import Tombstone
 from storage.record_log import CatalogLog
 from storage.recovery import cut_unfinished_line
-from storage.scan import load, read_header
+from storage.scan import lines, load, read_header
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +42,18 @@ def _adopt_org(disk: Disk, descriptors: Descriptors, org: str) -> None:
     if disk.exists(catalog_path(org)):
         cut_unfinished_line(disk, catalog_path(org))
         catalog = CatalogLog(catalog_path(org), disk, descriptors)
+        with disk.opened(catalog.path) as descriptor:
+            found = lines(disk, descriptor, 0, disk.size(descriptor))
+            sound = not any(line.fault for line in found)
         try:
             load(catalog, disk, owner=org)
             known = set(catalog.thread_ids())
         except DamagedRecord as error:
-            log.error("%s: its threads are left as they were found", error)
+            log.error("%s", error)
             sound = False
+        if not sound:
+            # A line that cannot be read may be about any of the files.
+            log.error("%s is damaged: no file of its threads is removed", catalog.path)
         _bury(disk, catalog, [each for each in known if not _is_whole(disk, org, each)])
     for folder in disk.names(f"{org_path(org)}/threads"):
         place = f"{org_path(org)}/threads/{folder}"
@@ -78,7 +85,7 @@ def _bury(disk: Disk, catalog: CatalogLog, thread_ids: list[str]) -> None:
         len(thread_ids),
     )
     appends = [
-        catalog.remove(catalog.next_number, msgspec.json.encode({"id": thread_id}))
+        catalog.remove(catalog.next_number, msgspec.json.encode(Tombstone(thread_id)))
         for thread_id in thread_ids
     ]
     with disk.opened(catalog.path) as descriptor:

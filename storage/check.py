@@ -129,7 +129,6 @@ class _Check:
                 header, length = read_header(self.disk, path, descriptor)
                 if header.id != owner:
                     yield Damage(path, 0, f"the file is that of {header.id}")
-                number = header.last_key
             except StorageError as error:
                 length = 0
                 self._suspect(Damage(path, 0, error.reason))

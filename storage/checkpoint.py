@@ -51,6 +51,7 @@ class Checkpointer:
         self._syncers = syncers
         self._options = options
         self._work = asyncio.Event()
+        self._freed = asyncio.Event()
         self._closing = False
         self.freed: Callable[[], None] = lambda: None
         self.trouble: str | None = None
@@ -73,6 +74,8 @@ class Checkpointer:
                 continue
             if await loop.run_in_executor(self._executor, self._checkpoint, segment):
                 self.trouble = None
+                self._freed.set()
+                self._freed = asyncio.Event()
                 self._descriptors.trim()
                 self.freed()
             elif self._closing:
@@ -80,6 +83,11 @@ class Checkpointer:
                 return
             else:
                 await asyncio.sleep(RETRY_SECONDS)
+
+    async def all_free(self) -> None:
+        """Return when no segment is in use but the current one."""
+        while self._next() is not None:
+            await self._freed.wait()
 
     def close(self) -> None:
         """Let `run` come to its end; the journal takes no more batches."""

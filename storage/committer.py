@@ -1,7 +1,7 @@
 """Group commit: what many actors want written becomes one batch, one sync, then their answers.
 
-A unit is the lines that stand or fall together. Units queue while a batch is on its way to the disk;
-then all of them are the next batch. For each batch, on the committer's own thread:
+A unit is the lines that stand or fall together. Units queue while a batch is on its way to the
+disk; then all of them are the next batch. For each batch, on the committer's own thread:
 
     1. the journal takes the frames of all lines, durably: from here on a crash loses nothing;
     2. each file gets its lines, one positioned write each, in the page cache;
@@ -97,6 +97,7 @@ class Committer:
         self._kicked = False
         self._waiting_since: float | None = None
         self._folders: set[str] = set()
+        self._jobs: deque[tuple[Callable[[], None], asyncio.Future[None]]] = deque()
         self._owed: dict[RecordLog, list[Append]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -143,6 +144,14 @@ class Committer:
             if owed.path == path:
                 raise _not_writable(owed)
 
+    def alone(self, job: Callable[[], None]) -> asyncio.Future[None]:
+        """Run a job on the committer's thread while no batch is on its way."""
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._jobs.append((job, done))
+        self._idle.clear()
+        self.kick()
+        return done
+
     async def settled(self) -> None:
         """Return when nothing is queued or on its way."""
         await self._idle.wait()
@@ -150,6 +159,12 @@ class Committer:
     def _start(self) -> None:
         self._kicked = False
         if self._writing:
+            return
+        if self._jobs:
+            job, answer = self._jobs.popleft()
+            self._writing = True
+            alone = self._loop.run_in_executor(self._executor, job)
+            alone.add_done_callback(lambda done: self._finish_job(answer, done))
             return
         if not self._queue:
             self._idle.set()
@@ -165,6 +180,17 @@ class Committer:
         self._writing = True
         work = self._loop.run_in_executor(self._executor, self._write, frames, rotate)
         work.add_done_callback(lambda done: self._finish(units, done))
+
+    def _finish_job(self, answer: asyncio.Future[None], work: asyncio.Future[None]) -> None:
+        self._writing = False
+        error = work.exception()
+        if answer.cancelled():
+            pass
+        elif error is None:
+            answer.set_result(None)
+        else:
+            answer.set_exception(error)
+        self._start()
 
     def _next_batch(self) -> tuple[list[Unit], list[Frame]]:
         units: list[Unit] = []

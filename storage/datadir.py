@@ -88,8 +88,8 @@ def prepare(disk: Disk, lock_descriptor: int, journal_segment_bytes: int) -> boo
     inode = os.fstat(lock_descriptor).st_ino
     meta = read_meta(disk)
     if meta is None:
-        strangers = set(disk.names(".")) & {ORGS}
-        if strangers:
+        # An empty folder is what a first start leaves that died before it wrote its meta file.
+        if disk.names(ORGS):
             raise DataDirUnusable(
                 f"there is data but no {META}",
                 path=str(disk.root),

@@ -87,10 +87,13 @@ class Descriptors:
             self._stale = [descriptor for descriptor in self._stale if descriptor.pins]
             surplus = len(self._open) - self._files_max
             for path in list(islice(self._open, 2 * max(surplus, 0))):
+                if surplus <= 0:
+                    break
                 if self._open[path].pins:
                     self._open.move_to_end(path)
                 else:
                     closing.append(self._open.pop(path))
+                    surplus -= 1
         for descriptor in closing:
             self._disk.close(descriptor.number)
 

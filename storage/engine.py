@@ -10,18 +10,20 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from storage.adoption import adopt
 from storage.checkpoint import SYNCERS, Checkpointer
 from storage.committer import Committer, Done
+from storage.compaction import Compactor
 from storage.datadir import catalog_path, lock, mark_original, org_path, prepare, thread_path
 from storage.descriptors import Descriptors
 from storage.durable import Disk
 from storage.index import SIDECAR_RECORDS, pack, seal
-from storage.journal import Journal, segment_path
+from storage.journal import Journal
 from storage.options import Options
+from storage.reaper import Reaper
 from storage.record_log import Append, CatalogLog, Place, RecordLog, ThreadLog
 from storage.recovery import Outcome, recover
 from storage.scan import load
@@ -47,6 +49,7 @@ class Storage:
         lock_descriptor: int,
         executors: Callable[[int, str], Executor],
         clock: Callable[[], float],
+        time_of_day: Callable[[], float],
     ) -> None:
         self.disk = disk
         self.recovered = Outcome()
@@ -56,22 +59,31 @@ class Storage:
         self._writer = executors(1, "commit")
         self._background = executors(1, "checkpoint")
         self._syncers = executors(SYNCERS, "sync")
+        self._housekeeping = executors(1, "housekeeping")
         self._clock = clock
+        self._time_of_day = time_of_day
+        self._tasks: set[asyncio.Task[None]] = set()
         self._descriptors = Descriptors(disk, options.open_files_max)
         self._journal = Journal(disk, options.journal_segment_bytes, clock)
         self._loop = asyncio.get_running_loop()
         self._started = False
 
     @classmethod
-    async def open(cls, options: Options, disk: Disk | None = None) -> Storage:
-        """Take a data directory and make it ready.
+    async def open(
+        cls,
+        options: Options,
+        disk: Disk | None = None,
+        *,
+        time_of_day: Callable[[], float] = time.time,
+    ) -> Storage:
+        """Take a data directory and make it ready; the arguments are those of `take`.
 
         Raises:
             DataDirInUse: Another process has it.
             DataDirUnusable: It is of a newer format, or no data directory.
             OSError: The disk fails.
         """
-        storage = await cls.take(options, disk)
+        storage = await cls.take(options, disk, time_of_day=time_of_day)
         try:
             await storage.start()
         except BaseException:
@@ -87,6 +99,7 @@ class Storage:
         *,
         executors: Callable[[int, str], Executor] = ThreadPoolExecutor,
         clock: Callable[[], float] = time.monotonic,
+        time_of_day: Callable[[], float] = time.time,
     ) -> Storage:
         """Take a data directory, making it if need be, before anything in it is looked at.
 
@@ -95,6 +108,7 @@ class Storage:
             disk: Another one than the directory's own file system, for tests.
             executors: Makes the threads that wait for the disk, from their number and name.
             clock: Seconds, never going back.
+            time_of_day: Unix seconds.
 
         Raises:
             DataDirInUse: Another process has it.
@@ -103,7 +117,7 @@ class Storage:
         loop = asyncio.get_running_loop()
         lock_descriptor = await loop.run_in_executor(None, lock, options.data_dir)
         disk = disk or Disk(options.data_dir)
-        return cls(options, disk, lock_descriptor, executors, clock)
+        return cls(options, disk, lock_descriptor, executors, clock, time_of_day)
 
     async def start(self) -> None:
         """Do again what the last run left in the journal, and begin to take writes.
@@ -123,9 +137,7 @@ class Storage:
         if is_copy:
             adopt(disk, self._descriptors)
             mark_original(disk, self._lock)
-        with disk.opened(segment_path(0)) as descriptor:
-            resize = disk.size(descriptor) != options.journal_segment_bytes
-        if resize:
+        if Journal.segment_bytes(disk) != {options.journal_segment_bytes}:
             Journal.create(disk, options.journal_segment_bytes)
         self._journal.resume(self.recovered.use, self.recovered.number)
 
@@ -149,9 +161,26 @@ class Storage:
             self._clock,
         )
         self._checkpointer.freed = self._committer.kick
+        self._compactor = Compactor(
+            self.disk, self._descriptors, self._committer, self._housekeeping
+        )
+        self._reaper = Reaper(
+            self.disk,
+            self._journal,
+            self._descriptors,
+            self._housekeeping,
+            self._options,
+            self._time_of_day,
+        )
+        self._spawn(self._reaper.run(), "reaper")
         self._checkpoints = asyncio.create_task(self._checkpointer.run(), name="checkpoints")
         self._ticker = self._loop.call_later(TICK_SECONDS, self._tick)
         self._started = True
+
+    def _spawn(self, work: Coroutine[None, None, object], name: str) -> None:
+        task = self._loop.create_task(_no_result(work), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _tick(self) -> None:
         self._committer.retire()
@@ -233,19 +262,56 @@ class Storage:
         if not fresh:
             self._load(opened, org)
 
-    def save_index(self, record_log: RecordLog, *, closing: bool = False) -> None:
-        """Write a log's sidecar if it is due; failing costs the next start some time, no more.
+    def tend(self, record_log: RecordLog) -> None:
+        """See to what a log needs now and then, after something was committed to it.
 
-        It is due `SIDECAR_RECORDS` after the last one, or after an eighth of a longer log: so it
-        costs each record the same, however long the log grows. One that closes needs but one more.
+        Its sidecar is due `SIDECAR_RECORDS` after the last one, or after an eighth of a longer log:
+        so it costs each record the same, however long the log grows. A rewrite is due when enough
+        of the log is dead.
         """
-        records, behind = (
-            record_log.index.records,
-            record_log.index.records - record_log.sidecar_records,
-        )
-        due = 1 if closing else max(SIDECAR_RECORDS, records // 8)
-        if behind < due or records < SIDECAR_RECORDS or record_log.saving or record_log.owed:
+        records = record_log.index.records
+        if records - record_log.sidecar_records >= max(SIDECAR_RECORDS, records // 8):
+            self._save_index(record_log)
+        options = self._options
+        dead = record_log.dead_bytes
+        if (
+            dead >= options.compact_dead_bytes
+            and dead >= options.compact_dead_ratio * record_log.end
+            and not record_log.compacting
+        ):
+            self._spawn(self._compactor.compact(record_log), f"compaction of {record_log.path}")
+
+    def leave(self, record_log: RecordLog) -> None:
+        """See to what a log needs when nobody keeps it open any more."""
+        records = record_log.index.records
+        if records >= SIDECAR_RECORDS and records > record_log.sidecar_records:
+            self._save_index(record_log)
+
+    def bury(self, org: str, thread_id: str, deleted_at: int) -> None:
+        """Remember to remove the file of a deleted thread, later."""
+        self._reaper.bury(org, thread_id, deleted_at)
+
+    async def compact(self, record_log: RecordLog) -> bool:
+        """Rewrite a log without what is dead in it; tell whether that was done."""
+        return await self._compactor.compact(record_log)
+
+    async def reap(self, *, now: bool = False) -> int:
+        """Remove files of deleted threads that are due, or all that may go `now`; tell how many."""
+        if now:
+            return await self._reaper.reap(0.0, 1 << 30)
+        options = self._options
+        return await self._reaper.reap(options.reap_seconds, options.reap_files_per_second)
+
+    async def checkpoint(self) -> None:
+        """Return when every file is durable by itself, and the journal has nothing to do."""
+        await self._committer.alone(self._journal.abandon)
+        self._checkpointer.look()
+        await self._checkpointer.all_free()
+
+    def _save_index(self, record_log: RecordLog) -> None:
+        if record_log.saving or record_log.owed or record_log.compacting:
             return
+        records = record_log.index.records
         record_log.saving = True
         record_log.sidecar_records = records
         data = pack(
@@ -273,13 +339,26 @@ class Storage:
     async def close(self) -> None:
         """Answer what is queued, make every file durable, free the journal and the lock."""
         if self._started:
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._committer.settled()
             self._ticker.cancel()
             self._journal.abandon()
             self._checkpointer.close()
             await self._checkpoints
-        for executor in (self._readers, self._writer, self._background, self._syncers):
+        for executor in (
+            self._readers,
+            self._writer,
+            self._background,
+            self._syncers,
+            self._housekeeping,
+        ):
             executor.shutdown(wait=True)
         self._descriptors.close()
         self.disk.release()
         os.close(self._lock)
+
+
+async def _no_result(work: Coroutine[None, None, object]) -> None:
+    await work

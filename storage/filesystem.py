@@ -1,4 +1,4 @@
-"""What the kernel and the file system under a data directory can do; found out once, at the start."""
+"""What the kernel and the file system under a data directory can do; found out once."""
 
 from __future__ import annotations
 

@@ -40,6 +40,7 @@ class Index:
         last_key: The highest key there ever was, 0 before the first.
         last_ms: The creation time of the newest record there ever was, Unix milliseconds.
         records: Lines in the log, the header not counted.
+        live_bytes: Of the lines that entries point at.
     """
 
     keys: array[int] = field(default_factory=lambda: array("Q"))
@@ -48,6 +49,7 @@ class Index:
     last_key: int = 0
     last_ms: int = 0
     records: int = 0
+    live_bytes: int = 0
 
     def __len__(self) -> int:
         """Count what is live."""
@@ -67,12 +69,15 @@ class Index:
             self.keys.append(key)
             self.offsets.append(offset)
             self.lengths.append(length)
-            self.last_key = key
+            self.last_key = max(key, self.last_key)
+            self.live_bytes += length
             return
         position = self.find(key)
         if position is None:
             return
+        self.live_bytes -= self.lengths[position]
         if kind in REPLACES:
+            self.live_bytes += length
             self.offsets[position] = offset
             self.lengths[position] = length
         elif kind in REMOVES:
@@ -195,4 +200,5 @@ def unpack(data: bytes) -> Sidecar | None:
     for column in (index.keys, index.offsets, index.lengths):
         column.frombytes(body[place : place + count * column.itemsize])
         place += count * column.itemsize
+    index.live_bytes = sum(index.lengths)
     return Sidecar(index, generation, covered, last_offset, last_line)

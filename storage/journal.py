@@ -76,14 +76,29 @@ class Journal:
         disk.make_directory("journal")
         for number in range(SEGMENTS):
             with disk.opened(segment_path(number), create=True) as descriptor:
+                disk.truncate(descriptor, 0)
                 for offset in range(0, segment_bytes, _ZEROS):
                     disk.write(descriptor, bytes(min(_ZEROS, segment_bytes - offset)), offset)
                 disk.sync(descriptor)
         disk.sync_directory("journal")
 
+    @classmethod
+    def segment_bytes(cls, disk: Disk) -> set[int]:
+        """Return the sizes of the segments there are; more than one if their making was cut off."""
+        sizes = set()
+        for number in range(SEGMENTS):
+            with disk.opened(segment_path(number)) as descriptor:
+                sizes.add(disk.size(descriptor))
+        return sizes
+
     def resume(self, use: int, number: int) -> None:
         """Go on behind what recovery found: the highest use and the highest batch number."""
         self._use, self._number = use, number
+
+    @property
+    def use(self) -> int:
+        """The newest use of a segment."""
+        return self._use
 
     @property
     def unit_bytes_max(self) -> int:

@@ -17,6 +17,10 @@ class Options:
         checkpoint_seconds: After which a segment's files are made durable though it is not full.
         dirty_files_max: Files after whose first writes the same happens.
         sync_slow_seconds: A sync that takes longer is logged.
+        compact_dead_ratio: Of a log's bytes that must be dead before it is rewritten.
+        compact_dead_bytes: That must be dead before it is worth the while.
+        reap_seconds: After which the file of a deleted thread is removed; longer than a copy takes.
+        reap_files_per_second: Removed at most, so that a large clean-up slows nobody down.
         open_files_max: Descriptors kept open for reuse, beyond those that must be.
     """
 
@@ -26,4 +30,8 @@ class Options:
     checkpoint_seconds: float = 30.0
     dirty_files_max: int = 4096
     sync_slow_seconds: float = 1.0
+    compact_dead_ratio: float = 0.5
+    compact_dead_bytes: int = 1024 * 1024
+    reap_seconds: float = 86_400.0
+    reap_files_per_second: int = 100
     open_files_max: int = 4096

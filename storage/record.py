@@ -110,6 +110,18 @@ def parse(line: bytes) -> Record:
         raise RecordError("the sequence is unreadable") from None
 
 
+def relabel(line: bytes, kind: str, sequence: int) -> bytes:
+    """Return a sound line under another kind and sequence; all else in it stays."""
+    rest = b"%b%c%b%010d%b" % (
+        line[_CHECKED_FROM:_KIND_AT],
+        ord(kind),
+        line[_KIND_AT + 1 : _SEQUENCE.start],
+        sequence,
+        line[_SEQUENCE.stop :],
+    )
+    return b'{"c":"%08x%b' % (crc32(rest), rest)
+
+
 def prefix(line: bytes) -> tuple[str, int, int]:
     """Read kind, sequence and the length of `d` from a line's first `DATA_AT` bytes, unchecked.
 

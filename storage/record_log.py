@@ -7,7 +7,7 @@ differ in how a record's key is told, and in nothing else.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -22,6 +22,7 @@ READ_NOW_BYTES_MAX = 256 * 1024
 """What may be copied out of the page cache in the event loop, in bytes."""
 
 _GAP_BYTES_MAX = 4096
+_HEADER_BYTES = 512
 _IDS_AT_ONCE = 1000
 
 
@@ -88,6 +89,10 @@ class RecordLog:
         torn: The file ends in the middle of a line, and no crash explains it: it takes no more.
         sidecar_records: Lines that the sidecar on disk covers.
         saving: The sidecar is being written.
+        reading: Reads on their way that hold offsets of this generation.
+        compacting: Its next generation is being written.
+        held: Nothing new may be begun on it: it is about to be replaced by its next generation.
+        dropped: What it holds was deleted.
     """
 
     BY_SEQUENCE: ClassVar[bool]
@@ -108,6 +113,12 @@ class RecordLog:
         self.last_line = b""
         self.sidecar_records = 0
         self.saving = False
+        self.reading = 0
+        self.compacting = False
+        self.held = False
+        self.dropped = False
+        self._waiting: list[Callable[[], None]] = []
+        self._quiet: Callable[[], None] | None = None
         self._disk = disk
         self._descriptors = descriptors
 
@@ -171,6 +182,8 @@ class RecordLog:
         """Take a line in once it is in the file, or forget it when it will never be."""
         self.pending -= append.kind != HEADER
         self.pending_adds -= append.kind in ADDS
+        if self.held:
+            self.look_quiet()
         if not committed:
             return
         length = len(append.line)
@@ -182,6 +195,34 @@ class RecordLog:
         self.index.apply(append.kind, append.key, append.offset, length)
         if append.ms > self.index.last_ms:
             self.index.last_ms = append.ms
+
+    def hold(self, quiet: Callable[[], None]) -> None:
+        """Let nothing new begin, and call `quiet` once nothing is on its way."""
+        self.held = True
+        self._quiet = quiet
+        self.look_quiet()
+
+    def look_quiet(self) -> None:
+        """Tell who holds the log if nothing is on its way any more."""
+        if self._quiet is not None and not self.pending and not self.reading:
+            quiet, self._quiet = self._quiet, None
+            quiet()
+
+    def when_released(self, wake: Callable[[], None]) -> None:
+        """Call `wake` when something may begin again."""
+        self._waiting.append(wake)
+
+    def release(self) -> None:
+        """Let things begin again."""
+        self.held = False
+        waiting, self._waiting = self._waiting, []
+        for wake in waiting:
+            wake()
+
+    @property
+    def dead_bytes(self) -> int:
+        """What a rewrite would save, in bytes, about: deleted and superseded lines."""
+        return max(0, self.end - self.index.live_bytes - _HEADER_BYTES)
 
     def place(self, key: int) -> Place | None:
         """Return where a live record stands, or None."""

@@ -179,6 +179,7 @@ def _load_sidecar(record_log: RecordLog, disk: Disk, descriptor: int, size: int)
 
 def _take_in(record_log: RecordLog, found: Iterator[Line]) -> None:
     index = record_log.index
+    newest = index.keys[-1] if index.keys else 0
     damaged: list[Line] = []
     for line in found:
         record_log.end = line.offset + len(line.data)
@@ -189,33 +190,42 @@ def _take_in(record_log: RecordLog, found: Iterator[Line]) -> None:
             damaged.append(line)
             continue
         key = record_log.key(line.sequence, line.payload)
-        if damaged and line.kind in ADDS:
-            _attribute(record_log, damaged, below=key)
+        if line.kind in ADDS:
+            _attribute(record_log, damaged, newest, below=key)
             damaged = []
+            newest = key
         index.apply(line.kind, key, line.offset, len(line.data))
         if line.kind in ADDS:
             index.last_ms = max(index.last_ms, record_log.created_ms(line.payload))
-    _attribute(record_log, damaged, below=None)
     record_log.torn = bool(damaged) and not damaged[-1].data.endswith(b"\n")
+    _attribute(record_log, damaged, newest, below=None)
 
 
-def _attribute(record_log: RecordLog, damaged: list[Line], below: int | None) -> None:
-    """Enter damaged lines under the keys that they seem to be about, so that reading them fails."""
+def _attribute(record_log: RecordLog, damaged: list[Line], newest: int, below: int | None) -> None:
+    """Enter damaged lines under the keys that they seem to be about, so that reading them fails.
+
+    Args:
+        record_log: Where they stand.
+        damaged: In order.
+        newest: The last key that was added before them.
+        below: The first that is added behind them; None at the end.
+    """
     index = record_log.index
     for line in damaged:
-        keys = _keys(record_log, line)
+        keys = _keys(record_log, line, newest)
         known = [key for key in keys if index.find(key) is not None]
-        fresh = [key for key in keys if key > index.last_key and (below is None or key < below)]
+        fresh = [key for key in keys if key > newest and (below is None or key < below)]
         if line.kind in REPLACES or line.kind in REMOVES or (known and not fresh):
             for key in known:
                 index.apply(record_log.REPLACE, key, line.offset, len(line.data))
         elif fresh:
-            index.apply(record_log.ADD, min(fresh), line.offset, len(line.data))
+            newest = min(fresh)
+            index.apply(record_log.ADD, newest, line.offset, len(line.data))
         else:
             index.records += 1
 
 
-def _keys(record_log: RecordLog, line: Line) -> set[int]:
+def _keys(record_log: RecordLog, line: Line, newest: int) -> set[int]:
     """Every key that a damaged line may be about: by its object's id, by its `s`, by its place."""
     found = set()
     with suppress(ValueError):
@@ -225,5 +235,5 @@ def _keys(record_log: RecordLog, line: Line) -> set[int]:
     if line.sequence > 0:
         found.add(line.sequence)
     if line.kind in ADDS or not line.kind:
-        found.add(record_log.index.last_key + 1)
+        found.add(newest + 1)
     return found

@@ -1,4 +1,4 @@
-"""The documentation under test: what it says of the product must be so, and nothing may be missing."""
+"""The documentation under test: what it says must be so, and nothing may be missing."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from ragen_actor.cli.serve import FIRST_ORG, FIRST_PROJECT, curl_line
 from ragen_actor.config import UNLIMITED_TIER, allowed, setting_type
 from ragen_actor.schema import limits
 from ragen_actor.settings import SECTIONS, Config, Server, default_tiers
+from ragen_actor.web import connections
 from ragen_actor.web.error_map import TABLE
 from ragen_actor.web.routes import DOCUMENTED
+from storage.record import LINE_BYTES_MAX
 from tests.server_process import ROOT, KeyOwner, ServerProcess
 
 README = (ROOT / "README.md").read_text()
@@ -129,14 +131,11 @@ def test_the_limits_are_those_of_the_code() -> None:
         "title": (limits.TITLE_LENGTH_MAX,),
         "assistant_id": (limits.ASSISTANT_ID_LENGTH_MAX,),
         "tool_resources": (limits.CODE_INTERPRETER_FILES_MAX, limits.VECTOR_STORES_MAX),
-        "messages in one create of a thread (server.messages_per_create_max)": (
-            Server().messages_per_create_max,
-        ),
-        "page (storage.page_bytes_max)": (
-            limits.LIST_LIMIT_MAX,
-            Config().storage.page_bytes_max >> 20,
-        ),
-        "request body (server.body_bytes_max)": (Server().body_bytes_max >> 20,),
+        "messages in one create of a thread": (Server().messages_per_create_max,),
+        "page": (limits.LIST_LIMIT_MAX, Config().storage.page_bytes_max >> 20),
+        "request body": (Server().body_bytes_max >> 20,),
+        "stored message": (LINE_BYTES_MAX >> 20,),
+        "request line, header field": (connections.LINE_BYTES_MAX >> 10,),
     }.items():
         found = [int(number.replace(",", "")) for number in re.findall(r"[\d,]*\d", said[of])]
         assert found == list(numbers), of
@@ -237,8 +236,8 @@ def test_the_make_targets_of_the_readme_are_those_of_the_makefile() -> None:
 
 
 def test_the_architecture_lists_every_module_and_no_other() -> None:
-    listed = {line.split()[0] for block in blocks("text", ARCHITECTURE) for line in block.split("\n")
-              if re.match(r"(storage|ragen_actor)/\S+\.py ", line)}  # fmt: skip
+    drawn = "".join(blocks("text", ARCHITECTURE))
+    listed = set(re.findall(r"^((?:storage|ragen_actor)/\S+\.py) +\S", drawn, re.MULTILINE))
     modules = {
         str(path.relative_to(ROOT))
         for package in ("storage", "ragen_actor")

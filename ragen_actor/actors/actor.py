@@ -101,9 +101,14 @@ class Actor:
         raise NotImplementedError
 
     @property
+    def log(self) -> RecordLog:
+        """What it owns; there is none before it is active."""
+        raise NotImplementedError
+
+    @property
     def is_idle(self) -> bool:
         """Tell whether it can be let go without anybody noticing."""
-        return self.state is State.ACTIVE and self.mailbox.is_empty
+        return self.state is State.ACTIVE and self.mailbox.is_empty and not self.log.compacting
 
     def ask(self, command: Command) -> asyncio.Future[bytes]:
         """Accept a command; the future holds the body of the answer, or a `RagenError`.
@@ -144,6 +149,12 @@ class Actor:
     def _may_begin(self, command: Command) -> bool:
         """Tell whether nothing on its way forbids a command to be checked and planned now."""
         raise NotImplementedError
+
+    def _is_held(self, log: RecordLog) -> bool:
+        """Tell whether nothing may begin on a log now; if so, go on when it may."""
+        if log.held:
+            log.when_released(self._drain)
+        return log.held
 
     def _begin(self, envelope: Envelope) -> None:
         """Answer a command, or start what will."""
@@ -194,7 +205,19 @@ class Actor:
         if isinstance(found, list):
             then(found)
             return
-        found.add_done_callback(lambda done: self._guard(envelope, lambda: then(done.result())))
+        source.reading += 1
+        found.add_done_callback(lambda done: self._have_read(envelope, source, done, then))
+
+    def _have_read(
+        self,
+        envelope: Envelope,
+        source: RecordLog,
+        done: asyncio.Future[list[bytes]],
+        then: Callable[[list[bytes]], None],
+    ) -> None:
+        self._guard(envelope, lambda: then(done.result()))
+        source.reading -= 1
+        source.look_quiet()
 
     def _commit(
         self, envelope: Envelope, appends: Sequence[Append], then: Callable[[], None]

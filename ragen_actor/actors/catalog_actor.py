@@ -34,20 +34,26 @@ class CatalogActor(Actor):
     ) -> None:
         super().__init__(world)
         self.org = org
-        self.log: CatalogLog
+        self._log: CatalogLog
         self._created = created
         self._newest_key = 0
 
     def activate(self, log: CatalogLog) -> None:
         """Begin to answer."""
-        self.log = log
+        self._log = log
         self._newest_key = log.index.last_key
+        self.world.storage.tend(log)
         self._activate()
+
+    @property
+    def log(self) -> CatalogLog:
+        """The organisation's catalogue."""
+        return self._log
 
     def passivate(self) -> None:
         """Leave; the next ask brings another actor for the same catalogue."""
         assert self.is_idle
-        self.world.storage.save_index(self.log, closing=True)
+        self.world.storage.leave(self.log)
         self.state = State.STOPPED
 
     @property
@@ -61,7 +67,7 @@ class CatalogActor(Actor):
         return key is not None and self.log.index.find(key) is not None
 
     def _may_begin(self, command: Command) -> bool:
-        return True
+        return not self._is_held(self.log)
 
     def _begin(self, envelope: Envelope) -> None:
         match envelope.command:
@@ -131,7 +137,7 @@ class CatalogActor(Actor):
         appends = [thread_log.header(header), *turns, *self._entry(data)]
 
         def committed() -> None:
-            self.world.storage.save_index(self.log)
+            self.world.storage.tend(self.log)
             self._created(self.org, thread_id, thread_log)
             self._answer(envelope, data)
 

@@ -12,7 +12,7 @@ from ragen_actor.actors.actor import Actor, State, World, page
 from ragen_actor.actors.commands import Command
 from ragen_actor.actors.mailbox import Envelope
 from ragen_actor.errors import InvalidRequest, MessageNotFound, RagenError, ThreadNotFound
-from storage import CatalogLog, Place, RecordError, ThreadLog
+from storage import CatalogLog, Place, RecordError, ThreadLog, Tombstone
 
 _RESIDENT_BYTES = 3072
 _THREAD = 0
@@ -54,21 +54,31 @@ class ThreadActor(Actor):
         self._log = log
         self._catalog = catalog
         self._last_ms = log.index.last_ms
+        self.world.storage.tend(log)
         self._activate()
+
+    @property
+    def log(self) -> ThreadLog:
+        """The thread's messages."""
+        return self._log
 
     def passivate(self) -> None:
         """Leave; the next ask brings another actor for the same thread."""
         assert self.is_idle
-        self.world.storage.save_index(self._log, closing=True)
+        self.world.storage.leave(self.log)
         self.state = State.STOPPED
 
     @property
     def memory_bytes(self) -> int:
         """What keeping it resident costs, in bytes."""
-        return _RESIDENT_BYTES + (self._log.memory_bytes if self.state is State.ACTIVE else 0)
+        return _RESIDENT_BYTES + (self.log.memory_bytes if self.state is State.ACTIVE else 0)
 
     def _may_begin(self, command: Command) -> bool:
-        if self._deleting:
+        if self._deleting or self._is_held(self.log):
+            return False
+        if isinstance(command, commands.ModifyThread | commands.DeleteThread) and self._is_held(
+            self._catalog
+        ):
             return False
         match command:
             case commands.ModifyMessage(message_id=message_id):
@@ -103,21 +113,21 @@ class ThreadActor(Actor):
     def _append(self, envelope: Envelope, message: schema.NewMessage) -> None:
         world = self.world
         self._last_ms = ms = max(int(world.clock() * 1000), self._last_ms)
-        sequence = self._log.next_sequence
+        sequence = self.log.next_sequence
         data = turn(self.thread_id, message, ms=ms, sequence=sequence, random=world.random(48))
         try:
-            append = self._log.add(sequence, data)
+            append = self.log.add(sequence, data)
         except RecordError as error:
             raise too_long() from error
 
         def committed() -> None:
-            world.storage.save_index(self._log)
+            world.storage.tend(self.log)
             self._answer(envelope, data)
 
         self._commit(envelope, (append,), committed)
 
     def _list(self, envelope: Envelope, query: schema.ListQuery) -> None:
-        places, more = page(self._log, query, schema.message_sequence, self.world.page_bytes_max)
+        places, more = page(self.log, query, schema.message_sequence, self.world.page_bytes_max)
         if query.run_id is not None:
             # Turns stored by hand belong to no run, and there are no others yet.
             places, more = [], False
@@ -134,7 +144,7 @@ class ThreadActor(Actor):
         def found(objects: list[bytes]) -> None:
             self._answer(envelope, self._named(message_id, objects[0]))
 
-        self._read(envelope, self._log, (place,), found)
+        self._read(envelope, self.log, (place,), found)
 
     def _modify(self, envelope: Envelope, message_id: str, change: schema.ModifyMessage) -> None:
         place = self._place(message_id)
@@ -151,25 +161,35 @@ class ThreadActor(Actor):
                 return
             changed = schema.encode(msgspec.structs.replace(message, metadata=metadata))
             try:
-                append = self._log.replace(place[0], changed)
+                append = self.log.replace(place[0], changed)
             except RecordError as error:
                 raise too_long() from error
-            self._commit(envelope, (append,), lambda: self._answer(envelope, changed))
+
+            def committed() -> None:
+                self.world.storage.tend(self.log)
+                self._answer(envelope, changed)
+
+            self._commit(envelope, (append,), committed)
 
         self._change(envelope, place[0])
-        self._read(envelope, self._log, (place,), found)
+        self._read(envelope, self.log, (place,), found)
 
     def _delete(self, envelope: Envelope, message_id: str) -> None:
         place = self._place(message_id)
 
         def found(objects: list[bytes]) -> None:
             self._named(message_id, objects[0])
-            append = self._log.remove(place[0], _only_id(message_id))
-            answer = schema.deleted_message(message_id)
-            self._commit(envelope, (append,), lambda: self._answer(envelope, answer))
+            data = msgspec.json.encode(Tombstone(message_id, int(self.world.clock())))
+            append = self.log.remove(place[0], data)
+
+            def committed() -> None:
+                self.world.storage.tend(self.log)
+                self._answer(envelope, schema.deleted_message(message_id))
+
+            self._commit(envelope, (append,), committed)
 
         self._change(envelope, place[0])
-        self._read(envelope, self._log, (place,), found)
+        self._read(envelope, self.log, (place,), found)
 
     def _modify_thread(self, envelope: Envelope, change: schema.ModifyThread) -> None:
         catalog = self._catalog
@@ -182,16 +202,26 @@ class ThreadActor(Actor):
                 return
             data = schema.encode(changed)
             append = catalog.replace(catalog.next_number, data)
-            self._commit(envelope, (append,), lambda: self._answer(envelope, data))
+
+            def committed() -> None:
+                self.world.storage.tend(catalog)
+                self._answer(envelope, data)
+
+            self._commit(envelope, (append,), committed)
 
         self._change(envelope, _THREAD)
         self._read(envelope, catalog, (self._own_place(),), found)
 
     def _delete_thread(self, envelope: Envelope) -> None:
         self._own_place()
-        append = self._catalog.remove(self._catalog.next_number, _only_id(self.thread_id))
+        deleted_at = int(self.world.clock())
+        data = msgspec.json.encode(Tombstone(self.thread_id, deleted_at))
+        append = self._catalog.remove(self._catalog.next_number, data)
 
         def committed() -> None:
+            self.log.dropped = True
+            self.world.storage.bury(self.org, self.thread_id, deleted_at)
+            self.world.storage.tend(self._catalog)
             self.stop(ThreadNotFound(self.thread_id))
             self._deleted(self)
             self._answer(envelope, schema.deleted_thread(self.thread_id))
@@ -213,7 +243,7 @@ class ThreadActor(Actor):
 
     def _place(self, message_id: str) -> Place:
         sequence = schema.message_sequence(message_id)
-        place = None if sequence is None else self._log.place(sequence)
+        place = None if sequence is None else self.log.place(sequence)
         if place is None:
             raise MessageNotFound(message_id)
         return place
@@ -263,10 +293,6 @@ def too_long() -> RagenError:
     return InvalidRequest(
         "Invalid 'content': the message is too large to be stored.", param="content"
     )
-
-
-def _only_id(object_id: str) -> bytes:
-    return b'{"id":"%b"}' % object_id.encode()
 
 
 def _changed(thread: schema.Thread, change: schema.ModifyThread) -> schema.Thread:

@@ -158,6 +158,11 @@ class Connection(web.RequestHandler):
         if fault is not None and not request.content.is_eof():
             request.content.set_exception(web.RequestPayloadError(str(fault)))
 
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Stay silent about a body that cannot be unpacked and that nobody wanted to read."""
+        if not isinstance(kw.get("exc_info"), web.RequestPayloadError):
+            super().log_exception(*args, **kw)
+
     def handle_error(
         self,
         request: web.BaseRequest,

@@ -113,6 +113,8 @@ class FakeDisk(Disk):
         self._through = rng.random() < 0.8
         self._ahead = rng.random() < 0.7
         self._dead = False
+        self._whole_works = rng.random() < 0.5
+        self._whole_errors = files.errors
 
     def probe(self) -> None:
         self.writes_through, self.reads_ahead = self._through, self._ahead
@@ -181,14 +183,22 @@ class FakeDisk(Disk):
         directory.sync()
         self._end("sync_directory", path)
 
-    def hurry(self) -> None:
-        self._begin("hurry", ".")
-        for path, file in self.files.files():
-            if file.changes and self._rng.random() < 0.5:
-                if self.faults.strike("sync", self.calls, self._rng) is not None:
-                    self.fail_behind(path, file)
-                else:
-                    file.sync()
+    def sync_everything(self) -> bool:
+        if not self._whole_works:
+            return False
+        self.syncs += 1
+        self._begin("sync_everything", ".", None, self._lose_some)
+        self._take_time()
+        if self._whole_errors != self.files.errors:
+            self._whole_errors = self.files.errors
+            self._note("sync_everything reports an earlier error")
+            raise OSError(errno.EIO, "an earlier write failed")
+        self.files.sync_everything()
+        self._end("sync_everything", ".")
+        return True
+
+    def release(self) -> None:
+        pass
 
     def read(self, descriptor: int, length: int, offset: int) -> bytes:
         opened = self._open[descriptor]
@@ -268,6 +278,14 @@ class FakeDisk(Disk):
         file.lose(self._rng)
         file.errors += 1
         file.reported = False
+        self.files.errors += 1
+
+    def _lose_some(self) -> None:
+        """What a failed sync of everything leaves: it has told of the errors, the files have not."""
+        for path, file in self.files.files():
+            if file.changes and self._rng.random() < 0.4:
+                self.fail_behind(path, file)
+        self._whole_errors = self.files.errors
 
     def die(self) -> None:
         """End the process here."""

@@ -188,11 +188,17 @@ class Directory:
 
 
 class FileSystem:
-    """A tree of files and directories that outlives the processes that use it."""
+    """A tree of files and directories that outlives the processes that use it.
 
-    def __init__(self) -> None:
+    Attributes:
+        root: The data directory.
+        errors: How often writing back any of the files in the background has failed.
+    """
+
+    def __init__(self, first_number: int = 100) -> None:
         self.root = Directory()
-        self._number = 100
+        self.errors = 0
+        self._number = first_number
 
     def new_file(self) -> File:
         """Make a file that no directory names yet."""
@@ -225,9 +231,22 @@ class FileSystem:
         """Yield every file with its path, sorted."""
         yield from _files(self.root, "")
 
+    def sync_everything(self) -> None:
+        """Make all files and all names last."""
+        _sync(self.root)
+
     def power_cut(self, rng: random.Random) -> None:
         """Forget what did not last, but for what happened to reach the disk."""
         _cut(self.root, rng)
+
+
+def _sync(directory: Directory) -> None:
+    directory.sync()
+    for child in directory.names.values():
+        if isinstance(child, Directory):
+            _sync(child)
+        else:
+            child.sync()
 
 
 def _cut(directory: Directory, rng: random.Random) -> None:

@@ -7,9 +7,19 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
-READS = frozenset({"read", "size", "open", "names", "exists"})
 CHANGES = frozenset(
-    {"write", "write_durable", "sync", "sync_directory", "truncate", "mkdir", "replace", "unlink"}
+    {
+        "create",
+        "write",
+        "write_durable",
+        "sync",
+        "sync_directory",
+        "sync_everything",
+        "truncate",
+        "mkdir",
+        "replace",
+        "unlink",
+    }
 )
 ERRORS = {
     "open": (errno.EIO, errno.EMFILE),
@@ -20,6 +30,7 @@ ERRORS = {
     "write_durable": (errno.EIO, errno.ENOSPC, 0),
     "sync": (errno.EIO, errno.ENOSPC),
     "sync_directory": (errno.EIO,),
+    "sync_everything": (errno.EIO,),
     "truncate": (errno.EIO,),
     "mkdir": (errno.ENOSPC, errno.EIO),
     "replace": (errno.EIO, errno.ENOSPC),
@@ -81,7 +92,7 @@ class Faults:
         length = rng.choice([1, 5, 40, 200])
         one = frozenset({rng.choice(calls)})
         several = frozenset(rng.sample(calls, 3))
-        writing = frozenset({"write", "write_durable", "sync", "sync_directory"})
+        writing = frozenset({"write", "write_durable", "sync", "sync_directory", "sync_everything"})
         return cls(
             chance=rng.choice([0.02, 0.2, 1.0]) if length > 5 else 1.0,
             window=(begin, begin + length),

@@ -23,6 +23,8 @@ class Fate(Enum):
     """Acknowledged, or seen after a recovery."""
     ABSENT = "absent"
     """Refused, or not seen after a recovery: never to be seen again."""
+    GONE = "gone"
+    """Its thread was deleted and so, maybe, was its file."""
 
 
 class Violation(AssertionError):
@@ -38,12 +40,14 @@ class Unit:
         lines: Path and bytes of each, in order.
         creates: The id of the thread that it creates, or None.
         fate: What is known of it.
+        late: In a copy: it was acknowledged in the original after the copy had begun.
     """
 
     number: int
     lines: tuple[tuple[str, bytes], ...]
     creates: str | None = None
     fate: Fate = Fate.UNKNOWN
+    late: bool = False
 
 
 @dataclass(slots=True)
@@ -56,6 +60,7 @@ class Model:
 
     units: list[Unit] = field(default_factory=list)
     _of_line: dict[tuple[str, bytes], Unit] = field(default_factory=dict)
+    _of_data: dict[tuple[str, bytes], Unit] = field(default_factory=dict)
 
     def plan(self, lines: Iterable[tuple[str, bytes]], creates: str | None = None) -> Unit:
         """Enter a unit that is about to be handed in."""
@@ -65,6 +70,7 @@ class Model:
             if parse(line).kind != "h":
                 assert (path, line) not in self._of_line, "every line of a history is its own"
                 self._of_line[path, line] = unit
+                self._of_data[path, parse(line).data] = unit
         return unit
 
     def fork(self, sure: set[int]) -> Model:
@@ -74,7 +80,12 @@ class Model:
             twin = copy.plan(unit.lines, unit.creates)
             if unit.fate is Fate.ABSENT or unit.number in sure:
                 twin.fate = unit.fate
+            twin.late = unit.fate is Fate.THERE and unit.number not in sure
         return copy
+
+    def unit_of(self, path: str, data: bytes) -> Unit | None:
+        """Return the unit that wrote an object."""
+        return self._of_data.get((path, data))
 
     def paths(self) -> list[str]:
         """Return every log that anything was ever meant for."""
@@ -114,8 +125,31 @@ class Model:
                     raise Violation(f"{path}: a line of unit {unit.number} is there twice")
                 seen[unit.number].add((path, line))
             _check_sequences(path, found[path])
+        ends: dict[str, int] = {}
+        for number, lines in seen.items():
+            for path, _ in lines:
+                ends[path] = max(ends.get(path, -1), number)
+        gone = self._gone(found)
         for unit in self.units:
-            self._settle(unit, seen.get(unit.number, set()), contents, buried)
+            if any(path in gone for path, _ in unit.lines):
+                unit.fate = Fate.GONE
+            if unit.fate is Fate.GONE:
+                continue
+            its = seen.get(unit.number, set())
+            gap = [path for path, _ in unit.lines if unit.number < ends.get(path, -1)]
+            if unit.late and not its and gap and unit.creates not in buried:
+                raise Violation(f"{gap[0]}: unit {unit.number} is missing before later ones")
+            self._settle(unit, its, contents, buried)
+            unit.late = False
+
+    def lost(self, contents: Mapping[str, bytes]) -> str:
+        """Say which acknowledged unit is not in the logs just now; empty when all are."""
+        lines = {path: set(_split(path, data)) for path, data in contents.items()}
+        for unit in self.units:
+            for path, line in unit.lines if unit.fate is Fate.THERE else ():
+                if line not in lines.get(path, ()) and parse(line).kind != "h":
+                    return f"unit {unit.number} was acknowledged and is lost: {_short(unit)}"
+        return ""
 
     def _settle(
         self,
@@ -125,7 +159,8 @@ class Model:
         buried: set[str],
     ) -> None:
         expected = {each for each in unit.lines if parse(each[1]).kind != "h"}
-        thread = unit.creates or (unit.lines[0][0][-45:-6] if "/threads/" in unit.lines[0][0] else None)
+        path = unit.lines[0][0]
+        thread = unit.creates or (path[-45:-6] if "/threads/" in path else None)
         if thread in buried and unit.fate is not Fate.THERE:
             unit.fate = Fate.ABSENT
             return
@@ -140,6 +175,22 @@ class Model:
             raise Violation(f"unit {unit.number} was acknowledged and is lost: {_short(unit)}")
         elif unit.fate is Fate.ABSENT and seen:
             raise Violation(f"unit {unit.number} was refused and is there: {_short(unit)}")
+
+    def _gone(self, found: Mapping[str, list[Record]]) -> set[str]:
+        """The files of deleted threads that are there no more; they need not be."""
+        deleted = {
+            record.data[7:46].decode()
+            for path, its in found.items()
+            if "/threads/" not in path
+            for record in its
+            if record.kind == "y"
+        }
+        return {
+            path
+            for unit in self.units
+            for path, _ in unit.lines
+            if "/threads/" in path and path not in found and path[-45:-6] in deleted
+        }
 
     def _buried(self, contents: Mapping[str, bytes]) -> set[str]:
         """Threads whose create a copy may have caught half-way, and which it then took out."""
@@ -202,8 +253,10 @@ def _check_sequences(path: str, found: list[Record]) -> None:
     if [each.kind for each in found[:1]] != ["h"] or any(each.kind == "h" for each in found[1:]):
         raise Violation(f"{path}: the header is not where it belongs, {len(found)} records")
     numbers = [each.sequence for each in found[1:] if each.kind not in "uxvy"]
-    if "/threads/" in path and numbers != list(range(1, len(numbers) + 1)):
-        raise Violation(f"{path}: the messages are {numbers}")
+    if "/threads/" not in path:
+        numbers = [each.sequence for each in found[1:]]
+    if numbers != list(range(1, len(numbers) + 1)):
+        raise Violation(f"{path}: the records are {numbers}")
 
 
 def _short(unit: Unit) -> str:

@@ -214,13 +214,17 @@ class Scheduler:
         if timeout == 0:
             while self.rng.random() < self._eager and self.runnable():
                 self.step()
-        elif self.runnable() and not (timeout and self.rng.random() < self._impatient):
+        elif self.runnable() and not self._leaves_jobs(timeout):
             self.step()
         elif timeout is None:
             raise Deadlock("tasks wait and no job is under way")
         else:
             self.now += timeout
             self.on_step()
+
+    def _leaves_jobs(self, timeout: float | None) -> bool:
+        """Let time pass though there is work: the disk is slow. Not for ever."""
+        return timeout is not None and timeout < 15 and self.rng.random() < self._impatient
 
     def kill(self) -> None:
         """End every job where it stands."""

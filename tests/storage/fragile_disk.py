@@ -77,6 +77,10 @@ class FragileDisk(Disk):
         self._asked("read_cached", self.path_of(descriptor))
         return super().read_cached(descriptor, length, offset)
 
+    def replace(self, source: str, target: str) -> None:
+        self._asked("replace", source)
+        super().replace(source, target)
+
     def free_bytes(self) -> int:
         self._asked("free_bytes", "")
         return super().free_bytes() if self.free is None else self.free

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from storage import CatalogLog, LogHeader, Place, Storage, StorageError, ThreadLog
 from storage.record_log import Append, RecordLog
@@ -90,3 +92,27 @@ async def read(storage: Storage, log: RecordLog, places: Sequence[Place]) -> lis
 
 async def read_all(storage: Storage, log: RecordLog) -> list[bytes]:
     return await read(storage, log, all_places(log))
+
+
+def copied(data_dir: Path, there: Path) -> Path:
+    """Copy a data directory; a start takes the copy for one."""
+    shutil.copytree(data_dir, there)
+    return there
+
+
+def crashed(data_dir: Path, there: Path) -> Path:
+    """Leave a data directory as a crash of its process would: what is in the files now."""
+    copied(data_dir, there)
+    inode, copy = ((each / "lock").stat().st_ino for each in (data_dir, there))
+    meta = there / "meta.json"
+    meta.write_text(meta.read_text().replace(f":{inode}", f":{copy}"))
+    return there
+
+
+def tree(data_dir: Path) -> dict[str, bytes]:
+    """Every file with its bytes."""
+    return {
+        str(path.relative_to(data_dir)): path.read_bytes()
+        for path in sorted(data_dir.rglob("*"))
+        if path.is_file()
+    }

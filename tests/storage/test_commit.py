@@ -26,6 +26,7 @@ from tests.storage.samples import (
     read,
     read_all,
     thread_id,
+    tree,
     until,
 )
 
@@ -149,13 +150,13 @@ async def test_without_room_nothing_is_written_and_reads_go_on(
 ) -> None:
     catalog = await storage.open_catalog(ORG)
     log = await created(storage, catalog, 1, [message(1)])
-    before = tree(disk)
+    before = tree(disk.root)
     disk.free = options.disk_reserve_bytes
     with pytest.raises(NoRoom, match="reserve") as refused:
         await append(storage, log)
     assert refused.value.hint
     assert storage.trouble is not None
-    assert tree(disk) == before
+    assert tree(disk.root) == before
     assert await read_all(storage, log) == [message(1)]
 
     disk.free = None
@@ -194,12 +195,12 @@ async def test_a_file_system_that_does_not_answer_is_refused_before_anything_is_
             raise OSError("gone")
         return None
 
-    before = tree(disk)
+    before = tree(disk.root)
     disk.before = hook
     _, answer = create(storage, catalog, 1)
     with pytest.raises(WriteRefused, match="does not answer"):
         await answer
-    assert tree(disk) == before
+    assert tree(disk.root) == before
     disk.before = lambda call, path: None
     await created(storage, catalog, 1)
     assert [data[7:46].decode() for data in await read_all(storage, catalog)] == [thread_id(1)]
@@ -261,15 +262,6 @@ async def test_a_log_that_ends_in_a_torn_line_takes_no_more(
         commit(storage, line)
     assert log.pending == 0
     assert await read(storage, log, log.places(range(1))) == [message(1)]
-
-
-def tree(disk: FragileDisk) -> dict[str, bytes]:
-    """Every file with its bytes."""
-    return {
-        str(path.relative_to(disk.root)): path.read_bytes()
-        for path in sorted(disk.root.rglob("*"))
-        if path.is_file()
-    }
 
 
 async def taken(options: Options, disk: FragileDisk, clock: Callable[[], float]) -> Storage:

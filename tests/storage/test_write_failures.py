@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from tests.storage.samples import (
     ORG,
     append,
     commit,
+    crashed,
     create,
     created,
     message,
@@ -128,7 +129,8 @@ async def test_a_batch_whose_outcome_was_unknown_is_void_at_the_next_start(
     data = disk.read_file("journal/0.wal")
     assert [batch.number for batch in batches(data, 1)] == [1, 2], "it does stand there"
 
-    again = await reopened(storage, options, tmp_path)
+    there = crashed(options.data_dir, tmp_path / "after")
+    again = await Storage.open(replace(options, data_dir=there))
     kept = await again.open_thread(ORG, thread_id(1))
     assert texts(await read_all(again, kept)) == ["hello", "kept"]
     assert again.recovered.faults == []
@@ -446,14 +448,3 @@ async def test_a_segment_with_many_files_is_settled_though_it_is_not_full(
         await created(storage, catalog, number)
     assert (header_of(disk, 1) or NONE).use == 2
     await storage.close()
-
-
-async def reopened(storage: Storage, options: Options, tmp_path: Path) -> Storage:
-    """Open what a crash would leave: the directory as it is now, under another name."""
-    there = tmp_path / "after-the-crash"
-    shutil.copytree(options.data_dir, there)
-    original = there / "lock"
-    meta = (there / "meta.json").read_text()
-    was = (options.data_dir / "lock").stat().st_ino
-    (there / "meta.json").write_text(meta.replace(str(was), str(original.stat().st_ino)))
-    return await Storage.open(Options(there, journal_segment_bytes=SEGMENT_BYTES))
