@@ -62,7 +62,7 @@ class Storage:
         self._housekeeping = executors(1, "housekeeping")
         self._clock = clock
         self._time_of_day = time_of_day
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
         self._descriptors = Descriptors(disk, options.open_files_max)
         self._journal = Journal(disk, options.journal_segment_bytes, clock)
         self._loop = asyncio.get_running_loop()
@@ -178,7 +178,7 @@ class Storage:
         self._started = True
 
     def _spawn(self, work: Coroutine[None, None, object], name: str) -> None:
-        task = self._loop.create_task(_no_result(work), name=name)
+        task: asyncio.Task[object] = self._loop.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -358,7 +358,3 @@ class Storage:
         self._descriptors.close()
         self.disk.release()
         os.close(self._lock)
-
-
-async def _no_result(work: Coroutine[None, None, object]) -> None:
-    await work

@@ -36,16 +36,16 @@ class DamagedRecord(StorageError):
     """Bytes that were written whole do not read back as they were.
 
     Attributes:
-        key: The message's sequence, or the thread's key; None when it cannot be told.
+        sequence: The message's; None when it cannot be told, or when it is a thread's record.
     """
 
     def __init__(
-        self, reason: str, *, path: str, offset: int | None, key: int | None = None
+        self, reason: str, *, path: str, offset: int | None, sequence: int | None = None
     ) -> None:
         super().__init__(
             reason, path=path, offset=offset, hint="run `ragen-actor check` for the whole list"
         )
-        self.key = key
+        self.sequence = sequence
 
 
 class WriteRefused(StorageError):

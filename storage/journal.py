@@ -84,11 +84,14 @@ class Journal:
 
     @classmethod
     def segment_bytes(cls, disk: Disk) -> set[int]:
-        """Return the sizes of the segments there are; more than one if their making was cut off."""
+        """Return the sizes of the segments, 0 for a missing one; several if making was cut off."""
         sizes = set()
         for number in range(SEGMENTS):
-            with disk.opened(segment_path(number)) as descriptor:
-                sizes.add(disk.size(descriptor))
+            try:
+                with disk.opened(segment_path(number)) as descriptor:
+                    sizes.add(disk.size(descriptor))
+            except FileNotFoundError:
+                sizes.add(0)
         return sizes
 
     def resume(self, use: int, number: int) -> None:

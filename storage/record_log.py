@@ -294,7 +294,10 @@ class RecordLog:
             try:
                 found.append(payload(pieces[start], offset - start, length))
             except RecordError as error:
-                raise DamagedRecord(str(error), path=self.path, offset=offset, key=key) from error
+                sequence = key if self.BY_SEQUENCE else None
+                raise DamagedRecord(
+                    str(error), path=self.path, offset=offset, sequence=sequence
+                ) from error
         return found
 
     @property

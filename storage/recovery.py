@@ -93,8 +93,12 @@ def recover(disk: Disk, *, is_copy: bool) -> Outcome:
 
 
 def _header(disk: Disk, number: int, outcome: Outcome) -> Header | None:
-    with disk.opened(segment_path(number)) as descriptor:
-        block = disk.read(descriptor, BATCHES_AT, 0)
+    try:
+        with disk.opened(segment_path(number)) as descriptor:
+            block = disk.read(descriptor, BATCHES_AT, 0)
+    except FileNotFoundError:
+        outcome.faults.append(f"{segment_path(number)}: the segment is missing")
+        return None
     header = Header.unpack(block) if len(block) == BATCHES_AT else None
     if header is None and block.strip(b"\0"):
         outcome.faults.append(f"{segment_path(number)}:0: the header is not as it was written")

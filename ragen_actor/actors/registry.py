@@ -23,6 +23,8 @@ from storage import Storage, StorageError, ThreadLog
 log = logging.getLogger(__name__)
 
 _SWEEP_SECONDS = 5.0
+_SWEEP_SOON_SECONDS = 0.05
+_SWEPT_MAX = 256
 _DRAIN_LOOK_SECONDS = 0.005
 
 
@@ -232,11 +234,13 @@ class Registry:
         return True
 
     def _sweep(self) -> None:
-        """Let go who has been idle for long."""
+        """Let go who has been idle for long, a bounded number at a time."""
         horizon = self._loop.time() - self._limits.idle_seconds
-        for actor in [each for each in self._by_use if each.used_at < horizon]:
+        idle = [actor for actor in self._oldest(_SWEPT_MAX) if actor.used_at < horizon]
+        for actor in idle:
             self._passivate(actor)
-        self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+        pause = _SWEEP_SECONDS if len(idle) < _SWEPT_MAX else _SWEEP_SOON_SECONDS
+        self._sweeper = self._loop.call_later(pause, self._sweep)
 
     async def close(self) -> None:
         """Take no more asks, wait for the answers to all that were accepted, let everyone go."""

@@ -47,13 +47,15 @@ class ThreadActor(Actor):
         self._key = schema.thread_key(thread_id) or 0
         self._changing: set[int] = set()
         self._deleting = False
+        self._doubtful = False
         self._last_ms = 0
 
     def activate(self, log: ThreadLog, catalog: CatalogLog) -> None:
         """Begin to answer."""
         self._log = log
         self._catalog = catalog
-        self._last_ms = log.index.last_ms
+        # The thread's own creation time is in its key: no message is older than that.
+        self._last_ms = max(log.index.last_ms, self._key >> 16)
         self.world.storage.tend(log)
         self._activate()
 
@@ -92,6 +94,8 @@ class ThreadActor(Actor):
         return True
 
     def _begin(self, envelope: Envelope) -> None:
+        if self._doubtful:
+            self._own_place()
         match envelope.command:
             case commands.AppendMessage(message=message):
                 self._append(envelope, message)
@@ -239,6 +243,8 @@ class ThreadActor(Actor):
         super()._end(envelope)
         if envelope.changes is not None:
             self._changing.discard(envelope.changes)
+            # A delete whose outcome was unknown may take effect later.
+            self._doubtful = self._doubtful or self._deleting
             self._deleting = False
 
     def _place(self, message_id: str) -> Place:

@@ -135,7 +135,7 @@ async def test_a_long_log_has_a_sidecar_and_is_opened_without_being_read(
     log = await created(storage, catalog, 2, [message(each) for each in range(1, 901)])
     for _ in range(SIDECAR_RECORDS - 900):
         await append(storage, log)
-        storage.save_index(log)
+        storage.tend(log)
     await until(lambda: (disk.root / log.sidecar_path).exists() and not log.saving)
     await append(storage, log, "behind the sidecar")
     before = len(disk.calls)
@@ -160,7 +160,7 @@ async def test_a_sidecar_that_cannot_be_written_costs_time_and_nothing_else(
         return None
 
     disk.before = hook
-    storage.save_index(log, closing=True)
+    storage.leave(log)
     await until(lambda: "was not written" in caplog.text)
     assert (await storage.open_thread(ORG, thread_id(2))).index == log.index
 

@@ -1,0 +1,275 @@
+"""A call that fails is never acknowledged, costs no read, and is over when the fault is over.
+
+strace makes the calls of the running process fail; no part of the server knows of it.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.conftest import Serve
+from tests.faults.faulty_server import TINY, FaultyServer
+from tests.faults.ledger import Ledger
+from tests.faults.plain_http import Reply
+from tests.faults.writers import Writers, insist_on_shape
+
+UNHURRIED = """
+[server]
+body_bytes_max = 65536
+[storage]
+journal_segment_bytes = 1048576
+checkpoint_seconds = 3600
+disk_reserve_bytes = 0
+"""
+"""No checkpoint comes between a fault and what it does."""
+EAGER = """
+[server]
+body_bytes_max = 65536
+[storage]
+journal_segment_bytes = 1048576
+checkpoint_seconds = 0.2
+disk_reserve_bytes = 0
+"""
+"""A checkpoint comes with almost every tick."""
+
+
+def start_a_thread(server: FaultyServer, ledger: Ledger, text: str = "before") -> str:
+    """Create a thread that has one message, and return its path."""
+    entry = ledger.create(text, [f"{text}: first"])
+    first = [{"role": "user", "content": f"{text}: first"}]
+    reply = server.ask("POST", "/v1/threads", {"metadata": {"text": text}, "messages": first})
+    assert reply.status == 200, reply
+    ledger.acknowledge(entry, reply.body["id"])
+    return f"/v1/threads/{reply.body['id']}"
+
+
+def append(server: FaultyServer, ledger: Ledger, thread: str, text: str) -> Reply:
+    conversation = next(
+        each for each in ledger.conversations.values() if thread.endswith(f"/{each.id}")
+    )
+    turn = ledger.append(conversation, text)
+    reply = server.ask("POST", f"{thread}/messages", {"role": "user", "content": text})
+    if reply.status == 200:
+        ledger.acknowledge(turn, reply.body["id"])
+    else:
+        insist_on_shape(reply)
+        if reply.status == 503:
+            ledger.refuse(turn)
+    return reply
+
+
+def insist_that_nothing_is_lost(server: FaultyServer, ledger: Ledger) -> None:
+    """Judge what the server shows now, and what it shows after it was killed."""
+    ledger.judge(server.found())
+    server.kill()
+    server.restart()
+    found = server.found()
+    ledger.judge(found)
+    ledger.settle(found)
+    server.kill()
+    server.restart()
+    ledger.judge(server.found())
+    checked = server.check()
+    assert checked.returncode == 0, checked
+
+
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC", "EROFS"])
+def test_a_journal_that_cannot_be_written_is_said_so_until_it_can_be(
+    serve: Serve, error: str
+) -> None:
+    server, ledger = serve(config=UNHURRIED), Ledger()
+    thread = start_a_thread(server, ledger)
+    with server.faults(f"pwritev2:error={error}:when=1+"):
+        unknown = append(server, ledger, thread, "the first to fail")
+        assert unknown.status == 500
+        assert unknown.headers["x-should-retry"] == "false"
+        refused = append(server, ledger, thread, "refused")
+        assert refused.status == 503
+        assert "x-should-retry" not in refused.headers
+        assert server.wait_until_readiness_is(503).startswith("The server cannot write: ")
+        listed = server.ask("GET", f"{thread}/messages")
+        assert [each["content"][0]["text"]["value"] for each in listed.body["data"]] == [
+            "before: first"
+        ]
+    # Nobody writes: the server finds out by itself.
+    server.wait_until_readiness_is(200)
+    assert append(server, ledger, thread, "after").status == 200
+    insist_that_nothing_is_lost(server, ledger)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "pwritev2:error=EIO:when=3..5",
+        "pwritev2:error=ENOSPC:when=2..9",
+        "pwritev2:retval=512:when=4..6",
+        "pwrite64:error=EIO:when=3..6",
+        "pwrite64:error=ENOSPC:when=2..9",
+        "pwrite64:retval=1:when=3..6",
+        "fdatasync:error=EIO:when=1..3",
+        "fdatasync:error=ENOSPC:when=2..4",
+        "fsync:error=EIO:when=1..3",
+        "syncfs:error=EIO:when=1..3",
+        "openat:error=EIO:when=2..4",
+        "openat:error=ENOSPC:when=1..3",
+        "openat:error=EMFILE:when=3..6",
+    ],
+)
+def test_writers_go_on_by_themselves_when_a_fault_is_over(serve: Serve, rule: str) -> None:
+    server, ledger = serve(config=TINY), Ledger()
+    with Writers(ledger, server.port, server.key, seed=rule) as writers:
+        writers.wait_for(30)
+        with server.faults(rule):
+            writers.wait_for(120)
+        server.wait_until_readiness_is(200)
+        writers.wait_for(60)
+    print(f"{rule}: {server.injected} injected, {dict(writers.replies)}")
+    assert server.injected
+    assert server.readiness() == (200, "")
+    insist_that_nothing_is_lost(server, ledger)
+
+
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
+def test_a_file_that_did_not_take_what_the_journal_holds_gets_it_later(
+    serve: Serve, error: str
+) -> None:
+    server, ledger = serve(config=UNHURRIED), Ledger()
+    thread, other = start_a_thread(server, ledger), start_a_thread(server, ledger, "other")
+    with server.faults(f"pwrite64:error={error}:when=1+"):
+        unknown = append(server, ledger, thread, "in the journal alone")
+        assert unknown.status == 500
+        assert unknown.headers["x-should-retry"] == "false"
+        assert append(server, ledger, thread, "not on top of it").status == 503
+        assert server.ask("GET", f"{thread}/messages").status == 200
+        assert server.ask("GET", f"{other}/messages").status == 200
+        server.wait_until_readiness_is(503)
+    server.wait_until_readiness_is(200)
+    assert append(server, ledger, thread, "after").status == 200
+    listed = server.ask("GET", f"{thread}/messages?order=asc")
+    assert [each["content"][0]["text"]["value"] for each in listed.body["data"]] == [
+        "before: first",
+        "in the journal alone",
+        "after",
+    ]
+    insist_that_nothing_is_lost(server, ledger)
+
+
+def test_a_server_is_not_ready_while_a_single_file_lacks_what_the_journal_holds(
+    serve: Serve,
+) -> None:
+    server, ledger = serve(config=UNHURRIED), Ledger()
+    thread, other = start_a_thread(server, ledger), start_a_thread(server, ledger, "other")
+    # The committer's first two: the thread's file, and its first try to make up for it.
+    with server.faults("pwrite64:error=EIO:when=1", "fdatasync:error=EIO:when=1+"):
+        assert append(server, ledger, thread, "owed").status == 500
+        assert append(server, ledger, other, "not its business").status == 200
+        assert server.readiness()[0] == 503
+    server.wait_until_readiness_is(200)
+    insist_that_nothing_is_lost(server, ledger)
+
+
+@pytest.mark.parametrize("call", ["fdatasync", "fsync"])
+def test_a_checkpoint_that_fails_is_said_so_and_costs_no_acknowledgement(
+    serve: Serve, call: str
+) -> None:
+    server, ledger = serve(config=EAGER), Ledger()
+    thread = start_a_thread(server, ledger)
+    with server.faults(f"{call}:error=EIO:when=1+"):
+        assert append(server, ledger, thread, "acknowledged").status == 200
+        if call == "fsync":
+            start_a_thread(server, ledger, "a new name in a directory")
+        why = server.wait_until_readiness_is(503)
+        assert why.startswith("The server cannot write: ")
+        assert append(server, ledger, thread, "acknowledged too").status == 200
+        assert server.ask("GET", f"{thread}/messages").status == 200
+    server.wait_until_readiness_is(200)
+    insist_that_nothing_is_lost(server, ledger)
+
+
+def test_no_journal_is_used_again_before_its_files_are_durable(serve: Serve) -> None:
+    server, ledger = serve(config=TINY), Ledger()
+    with Writers(ledger, server.port, server.key, seed="full") as writers:
+        writers.wait_for(20)
+        with server.faults("fdatasync:error=EIO:when=1+"):
+            # Four segments fill up; then commits wait, and are refused at last.
+            server.wait_for_log("every journal segment waits for its checkpoint", seconds=40)
+            server.wait_until_readiness_is(503)
+            server.kill()
+    server.restart()
+    found = server.found()
+    ledger.judge(found)
+    ledger.settle(found)
+    insist_that_nothing_is_lost(server, ledger)
+
+
+def test_a_thread_whose_file_cannot_be_made_is_there_when_it_can_be(serve: Serve) -> None:
+    server, ledger = serve(config=UNHURRIED), Ledger()
+    thread = start_a_thread(server, ledger)
+    with server.faults("openat:error=ENOSPC:when=1+"):
+        entry = ledger.create("no room for a name", ["first"])
+        reply = server.ask(
+            "POST",
+            "/v1/threads",
+            {
+                "metadata": {"text": "no room for a name"},
+                "messages": [{"role": "user", "content": "first"}],
+            },
+        )
+        insist_on_shape(reply)
+        assert reply.status == 500
+        assert append(server, ledger, thread, "another file").status == 200
+        assert server.ask("GET", f"{thread}/messages").status == 200
+        server.wait_until_readiness_is(503)
+    server.wait_until_readiness_is(200)
+    assert entry.id is None
+    texts = [each.thread["metadata"]["text"] for each in server.found()]
+    assert texts == ["before", "no room for a name"]
+    insist_that_nothing_is_lost(server, ledger)
+
+
+@pytest.mark.parametrize("call", ["pwritev2", "pwrite64", "fdatasync", "fsync", "openat"])
+def test_a_process_that_dies_within_a_call_loses_nothing(serve: Serve, call: str) -> None:
+    server, ledger = serve(config=TINY), Ledger()
+    for place in (1, 2, 5, 13):
+        with (
+            Writers(ledger, server.port, server.key, seed=f"{call}.{place}") as writers,
+            server.faults(f"{call}:signal=KILL:when={place}"),
+        ):
+            writers.wait_for(1_000_000)
+            server.wait_until_dead()
+        server.restart()
+        found = server.found()
+        ledger.judge(found)
+        ledger.settle(found)
+    insist_that_nothing_is_lost(server, ledger)
+
+
+def test_a_server_that_stops_while_it_cannot_write_ends_well_and_forgets_nothing(
+    serve: Serve,
+) -> None:
+    server, ledger = serve(config=UNHURRIED), Ledger()
+    thread = start_a_thread(server, ledger)
+    with server.faults("pwrite64:error=EIO:when=1+", "fdatasync:error=EIO:when=1+"):
+        assert append(server, ledger, thread, "owed").status == 500
+        assert server.terminate() == 0
+    assert "Traceback" not in server.log
+    server.restart()
+    insist_that_nothing_is_lost(server, ledger)
+
+
+def test_a_slow_sync_is_logged(serve: Serve) -> None:
+    slow = UNHURRIED + "sync_slow_seconds = 0.1\n"
+    server, ledger = serve(config=slow), Ledger()
+    thread = start_a_thread(server, ledger)
+    with server.faults("pwritev2:delay_enter=300ms:when=1"):
+        assert append(server, ledger, thread, "late").status == 200
+    server.wait_for_log("a journal sync took 0.3")
+    assert "WARNING" in next(line for line in server.log.splitlines() if "sync took" in line)
+
+
+def test_a_slow_sync_of_a_file_is_logged(serve: Serve) -> None:
+    slow = EAGER + "sync_slow_seconds = 0.1\n"
+    server, ledger = serve(config=slow), Ledger()
+    with server.faults("fdatasync:delay_enter=300ms:when=1"):
+        start_a_thread(server, ledger)
+        server.wait_for_log(".jsonl: a sync took 0.3")
