@@ -39,6 +39,14 @@ test-node: $(VENV)/.dev.stamp ## Test with the official Node client (needs node 
 	cd $(NODE_TESTS) && npm ci --no-audit --no-fund
 	$(BIN)/python -m tests.compat.node.run $(ARGS)
 
+.PHONY: crash
+crash: $(VENV)/.dev.stamp ## Replay 10,000 random histories of crashes and faults (minutes)
+	$(BIN)/python -m tests.crash --histories 10000 $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/.dev.stamp ## Measure against a bare handler and SQLite (needs wrk; ARGS="--rounds 5")
+	$(BIN)/python -m bench $(ARGS)
+
 # The stamps are remade when the pinned versions change, and an environment made by hand is kept.
 $(VENV)/.serve.stamp: pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable .

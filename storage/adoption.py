@@ -62,6 +62,7 @@ def _adopt_org(disk: Disk, descriptors: Descriptors, org: str) -> None:
             if THREAD_FILE.fullmatch(name) and name.removesuffix(".jsonl") not in known:
                 log.warning("%s/%s has no entry in its catalogue and is removed", place, name)
                 disk.unlink(f"{place}/{name}")
+        disk.sync_directory(place)
 
 
 def _is_whole(disk: Disk, org: str, thread_id: str) -> bool:

@@ -10,13 +10,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from storage.datadir import META, ORGS, THREAD_FILE, catalog_path, org_path, read_meta, thread_path
+from storage.datadir import (
+    META,
+    ORG_NAME,
+    ORGS,
+    THREAD_FILE,
+    catalog_path,
+    org_path,
+    read_meta,
+    thread_path,
+)
 from storage.durable import Disk
 from storage.errors import DataDirUnusable, StorageError
 from storage.journal import SEGMENTS, segment_path
 from storage.record import ADDS, HEADER, REMOVES
 from storage.record_log import CatalogLog, RecordLog, ThreadLog
-from storage.scan import Line, lines, read_header
+from storage.scan import Line, lines, misfit, read_header
 from storage.segment import BATCHES_AT, Header, batches
 
 Progress = Callable[[int, int], None]
@@ -76,7 +85,8 @@ class _Check:
         self.total = sum(each.stat().st_size for each in root.rglob("*.jsonl"))
         yield from self._keys()
         for org in self.disk.names(ORGS):
-            yield from self._organisation(org)
+            if ORG_NAME.fullmatch(org):
+                yield from self._organisation(org)
         # The journal is read last: what is unfinished in a file now was in it before.
         pending, damages = self._journal()
         yield from damages
@@ -133,8 +143,8 @@ class _Check:
                 length = 0
                 self._suspect(Damage(path, 0, error.reason))
             for line in lines(self.disk, descriptor, length, size):
-                fault = line.fault or self._fault(log, line, number)
-                if line.kind in ADDS and not line.fault:
+                fault = line.fault or misfit(log, line) or _misplaced(log, line, number)
+                if line.kind in ADDS and not fault:
                     number = log.key(line.sequence, line.payload)
                 if not fault:
                     yield line
@@ -145,21 +155,6 @@ class _Check:
                     yield Damage(path, line.offset, fault)
         self.done += size
         self.progress(self.done, self.total)
-
-    def _fault(self, log: type[RecordLog], line: Line, last_key: int) -> str:
-        """Say what a sound line has no business to say here; empty if all is well."""
-        kinds = {log.ADD, log.REPLACE, log.REMOVE}
-        if line.kind not in kinds:
-            return f"a record of kind {line.kind} does not belong here"
-        try:
-            key = log.key_of_id(line.payload)
-        except ValueError:
-            return "the object does not begin with its id"
-        if key != log.key(line.sequence, line.payload):
-            return "the sequence is not that of the object's id"
-        if (line.kind in ADDS) != (key > last_key):
-            return "the record is not in the order in which it was written"
-        return ""
 
     def _keys(self) -> Iterator[Damage]:
         path = "keys.jsonl"
@@ -199,3 +194,10 @@ class _Check:
                     start = pending.get(frame.path, frame.offset)
                     pending[frame.path] = min(start, frame.offset)
         return pending, damages
+
+
+def _misplaced(log: type[RecordLog], line: Line, last_key: int) -> str:
+    """Say that a record stands where nobody wrote it; empty if all is well."""
+    if (line.kind in ADDS) != (log.key(line.sequence, line.payload) > last_key):
+        return "the record is not in the order in which it was written"
+    return ""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, wait
 
 from storage.descriptors import Descriptor, Descriptors
-from storage.durable import Disk
+from storage.durable import Disk, and_above
 from storage.journal import Journal, Segment, segment_path
 from storage.options import Options
 
@@ -53,6 +53,7 @@ class Checkpointer:
         self._work = asyncio.Event()
         self._freed = asyncio.Event()
         self._closing = False
+        self._whole_trusted = True
         self.freed: Callable[[], None] = lambda: None
         self.trouble: str | None = None
 
@@ -105,12 +106,12 @@ class Checkpointer:
             self._descriptors.distrust(path)
             try:
                 folder = path.rpartition("/")[0]
-                named = [*self._disk.make_directory(folder), folder]
+                self._disk.make_directory(folder)
                 with self._disk.opened(path, create=True) as descriptor:
                     for frame in self._journal.frames_of(path):
                         self._disk.write(descriptor, frame.data, frame.offset)
                     self._disk.sync(descriptor)
-                for each in named:
+                for each in and_above(folder):
                     self._disk.sync_directory(each)
             except OSError as error:
                 log.error("%s still lacks lines that the journal holds: %s", path, error)
@@ -150,12 +151,14 @@ class Checkpointer:
 
     def _sync_everything(self, segment: Segment) -> set[str]:
         """Make all files durable by one call, if many are dirty and it can be trusted."""
-        if len(segment.dirty) < WHOLE_FILES:
+        if len(segment.dirty) < WHOLE_FILES or not self._whole_trusted:
             return set()
         try:
             done = self._disk.sync_everything()
         except OSError as error:
             log.error("the file system was not made durable: %s", error)
+            # What failed may be of a later segment, and the next such call would not tell again.
+            self._whole_trusted = False
             return set()
         if not done:
             return set()

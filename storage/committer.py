@@ -21,7 +21,7 @@ from concurrent.futures import Executor
 
 from storage.checkpoint import Checkpointer
 from storage.descriptors import Descriptor, Descriptors
-from storage.durable import Disk
+from storage.durable import Disk, and_above
 from storage.errors import DamagedRecord, NoRoom, StorageError, WriteFailed, WriteRefused
 from storage.journal import Journal
 from storage.options import Options
@@ -71,7 +71,7 @@ class Committer:
 
     Attributes:
         pending_bytes: Lines handed in and not answered yet.
-        trouble: Why the last batch failed; None when it did not.
+        trouble: Why a batch failed; None when all lines are in their files and one went well since.
     """
 
     def __init__(
@@ -127,6 +127,23 @@ class Committer:
         if not self._kicked and not self._writing:
             self._kicked = True
             self._loop.call_soon(self._start)
+
+    def probe(self) -> None:
+        """See whether writes work again after one failed, though nobody asks for any.
+
+        Whoever sends no write to a server that is in trouble could not find out otherwise. The
+        probe is a batch of nothing: it goes all the way of any other.
+        """
+        busy = self._writing or self._queue or self._jobs
+        if self.trouble is None or self._owed or busy:
+            return
+        rotate = not self._journal.has_room(())
+        if rotate and not self._journal.next_is_free:
+            return
+        self._idle.clear()
+        self._writing = True
+        work = self._loop.run_in_executor(self._executor, self._write, [], rotate)
+        work.add_done_callback(lambda done: self._finish([], done))
 
     def retire(self) -> None:
         """Let an old segment be made durable though no write comes any more."""
@@ -281,7 +298,9 @@ class Committer:
         if new:
             folder = frame.path.rpartition("/")[0]
             if folder not in self._folders:
-                segment.directories.update(self._disk.make_directory(folder))
+                # All that may get a new name, before it does: making them may fail half-way.
+                segment.directories.update(and_above(folder))
+                self._disk.make_directory(folder)
                 self._folders.add(folder)
             segment.directories.add(folder)
         descriptor = self._descriptors.acquire(frame.path, create=new)
@@ -313,7 +332,7 @@ class Committer:
         if error is not None:
             self._fail(units, failed, error)
         else:
-            self.trouble = None
+            self._recover()
             for unit in units:
                 self.pending_bytes -= unit.size
                 for append in unit.appends:
@@ -321,6 +340,12 @@ class Committer:
             for unit in units:
                 unit.done(None)
         self._start()
+
+    def _recover(self) -> None:
+        """A batch went well: there is no trouble any more, unless a file still lacks lines."""
+        if self.trouble is not None and not self._owed:
+            log.warning("writes succeed again")
+            self.trouble = None
 
     def _fail(self, units: list[Unit], failed: dict[str, OSError], error: StorageError) -> None:
         """Settle a batch that did not go well, and refuse what queued behind it, planned upon it.
@@ -331,7 +356,8 @@ class Committer:
                 file has anything of the batch.
             error: What the askers are told.
         """
-        log.error("writes fail: %s", error)
+        if error.reason != self.trouble:
+            log.error("writes fail: %s", error)
         self.trouble = error.reason
         outcomes: list[tuple[Unit, StorageError | None]] = []
         for unit in units:
@@ -373,6 +399,5 @@ class Committer:
             log.warning("%s has again all that the journal holds of it", target.path)
         if self._owed:
             self._loop.call_later(OWED_RETRY_SECONDS, self._pay)
-        else:
-            self.trouble = None
+        self.probe()
         self._checkpointer.look()

@@ -11,85 +11,59 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 
-import msgspec
-
 from storage.committer import Committer
-from storage.datadir import thread_path
 from storage.descriptors import Descriptors
+from storage.draft import Draft
 from storage.durable import Disk
 from storage.errors import DamagedRecord, StorageError
 from storage.index import Index
-from storage.record import HEADER, REMOVES, RecordError, checksum, encode, parse, relabel
-from storage.record_log import CatalogLog, LogHeader, RecordLog
-from storage.scan import lines, read_header
+from storage.record import REMOVES
+from storage.record_log import CatalogLog, RecordLog
+from storage.scan import Line, lines, read_header
 
 log = logging.getLogger(__name__)
 
-_CHUNK_BYTES = 1024 * 1024
 _CATCH_UP_BYTES = 64 * 1024
 _CATCH_UPS_MAX = 8
 _RETRY_SECONDS = 1.0
 
 
-def draft_path(path: str) -> str:
-    """Return where a log's next generation is written."""
-    return f"{path}.new"
-
-
-class Draft:
-    """A generation that is being written; its methods block.
+class Rewrite(Draft):
+    """A draft of what a log holds while it takes writes; its methods block.
 
     Attributes:
-        generation: Its own.
-        index: Where its live records are.
-        end: Bytes that belong in it.
         covered: Bytes of the old generation whose meaning is in it.
-        last_offset: Where its last line begins.
-        last_line: The checksum digits of that line.
     """
 
     def __init__(self, disk: Disk, target: RecordLog) -> None:
-        self.path = draft_path(target.path)
-        self.generation = target.generation + 1
-        self.index = Index(last_key=target.index.last_key, last_ms=target.index.last_ms)
-        self.end = 0
+        old = target.index
+        index = Index(last_key=old.last_key, last_ms=old.last_ms)
+        super().__init__(disk, target, target.generation + 1, index)
         self.covered = target.end
-        self.last_offset = 0
-        self.last_line = b""
-        self._disk = disk
-        self._target = target
-        self._live = (target.index.keys[:], target.index.offsets[:], target.index.lengths[:])
-        self._buffer = bytearray()
+        self._live = (old.keys[:], old.offsets[:], old.lengths[:])
 
     def copy(self) -> None:
         """Write the header and every record that was live when the draft was made, oldest first.
 
         Raises:
-            DamagedRecord: One of them does not read back as it was written.
+            DamagedRecord: A line, live or dead, does not read back as it was written.
             OSError: The disk fails.
         """
         disk, target = self._disk, self._target
-        disk.unlink(self.path)
-        with disk.opened(target.path) as source, disk.opened(self.path, create=True) as out:
-            old, _ = read_header(disk, target.path, source)
-            header = LogHeader(
-                id=old.id,
-                org=old.org,
-                generation=self.generation,
-                last_key=self.index.last_key,
-                last_ms=self.index.last_ms,
-            )
-            self._append(HEADER, 0, encode(HEADER, 0, msgspec.json.encode(header)))
-            for key, offset, length in zip(*self._live, strict=True):
-                line = disk.read(source, length, offset)
-                self._keep(target.ADD, key, line, offset)
-                self._flush(out, _CHUNK_BYTES)
-            if isinstance(target, CatalogLog):
-                self._keep_tombstones(source, old.org)
-            self._flush(out)
+        with disk.opened(target.path) as source:
+            old, start = read_header(disk, target.path, source)
+            self.begin(old.id, old.org)
+            with disk.opened(self.path, create=True) as out:
+                for key, offset, length in zip(*self._live, strict=True):
+                    self.keep(target.ADD, key, disk.read(source, length, offset), offset)
+                    self.flush(out)
+                for line in self._dead(source, start):
+                    if isinstance(target, CatalogLog) and line.kind in REMOVES:
+                        self.keep_tombstone(line, old.org)
+                self.flush(out, 1)
 
     def catch_up(self, end: int) -> None:
         """Write what the old generation got since, up to `end`.
@@ -100,31 +74,21 @@ class Draft:
         """
         disk, target = self._disk, self._target
         with disk.opened(target.path) as source, disk.opened(self.path) as out:
-            for line in lines(disk, source, self.covered, end):
-                if line.fault:
-                    raise DamagedRecord(line.fault, path=target.path, offset=line.offset)
+            for line in self._sound(source, self.covered, end):
                 key = target.key(line.sequence, line.payload)
-                self._keep(line.kind, key, line.data, line.offset)
-                self._flush(out, _CHUNK_BYTES)
-            self._flush(out)
+                self.keep(line.kind, key, line.data, line.offset)
+                self.flush(out)
+            self.flush(out, 1)
         self.covered = end
 
     def take_name(self) -> None:
-        """Make the draft durable and give it the log's name; the name is not durable yet.
+        """Write the last lines, make the draft durable and give it the log's name.
 
         Raises:
             OSError: The disk fails; the log has its old file still.
         """
-        disk, target = self._disk, self._target
-        self.catch_up(target.end)
-        with disk.opened(self.path) as out:
-            disk.sync(out)
-        try:
-            disk.replace(self.path, target.path)
-        except OSError:
-            if disk.exists(self.path):
-                raise
-        disk.unlink(target.sidecar_path)
+        self.catch_up(self._target.end)
+        super().take_name()
 
     def install(self) -> None:
         """Let the log be this generation; in the event loop, with nothing on its way."""
@@ -133,35 +97,22 @@ class Draft:
         target.last_offset, target.last_line = self.last_offset, self.last_line
         target.sidecar_records = 0
 
-    def _keep(self, kind: str, key: int, line: bytes, offset: int) -> None:
-        """Append a line as `kind`; in a catalogue under the number that it has here."""
-        target = self._target
-        try:
-            sequence = parse(line).sequence
-        except RecordError as error:
-            raise DamagedRecord(str(error), path=target.path, offset=offset, key=key) from error
-        number = sequence if target.BY_SEQUENCE else self.index.records + 1
-        self._append(kind, key, relabel(line, kind, number))
+    def _dead(self, source: int, start: int) -> Iterator[Line]:
+        """Yield what is left behind, each line proved: damage must not vanish with what is dead."""
+        _, offsets, lengths = self._live
+        place = start
+        for offset, length in sorted(zip(offsets, lengths, strict=True)):
+            yield from self._sound(source, place, offset)
+            place = offset + length
+        yield from self._sound(source, place, self.covered)
 
-    def _append(self, kind: str, key: int, line: bytes) -> None:
-        self.last_offset, self.last_line = self.end, checksum(line)
-        if kind != HEADER:
-            self.index.apply(kind, key, self.end, len(line))
-        self._buffer += line
-        self.end += len(line)
-
-    def _flush(self, out: int, bytes_min: int = 1) -> None:
-        if len(self._buffer) >= bytes_min:
-            self._disk.write(out, bytes(self._buffer), self.end - len(self._buffer))
-            self._buffer.clear()
-
-    def _keep_tombstones(self, source: int, org: str) -> None:
-        """A deleted thread whose file is still there must stay known as deleted."""
-        for line in lines(self._disk, source, 0, self.covered):
-            if line.kind in REMOVES and not line.fault:
-                thread_id = line.payload[7:46].decode()
-                if self._disk.exists(thread_path(org, thread_id)):
-                    self._keep(line.kind, self._target.key_of_id(line.payload), line.data, 0)
+    def _sound(self, source: int, start: int, end: int) -> Iterator[Line]:
+        if start >= end:
+            return
+        for line in lines(self._disk, source, start, end):
+            if line.fault:
+                raise DamagedRecord(line.fault, path=self._target.path, offset=line.offset)
+            yield line
 
 
 class Compactor:
@@ -198,7 +149,7 @@ class Compactor:
 
     async def _compact(self, target: RecordLog) -> bool:
         before = target.end
-        draft = Draft(self._disk, target)
+        draft = Rewrite(self._disk, target)
         try:
             await self._run(draft.copy)
             for _ in range(_CATCH_UPS_MAX):

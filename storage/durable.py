@@ -221,6 +221,15 @@ class Disk:
             self.sync_directory(os.path.dirname(path) or ".")
 
 
+def and_above(folder: str) -> list[str]:
+    """Return a folder and all above it, up to the data directory itself."""
+    found = [folder]
+    while folder:
+        folder = os.path.dirname(folder)
+        found.append(folder or ".")
+    return found
+
+
 def _complete(written: int, data: bytes) -> None:
     if written != len(data):
         raise OSError(errno.EIO, f"only {written} of {len(data)} bytes were written")

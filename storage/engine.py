@@ -184,6 +184,7 @@ class Storage:
 
     def _tick(self) -> None:
         self._committer.retire()
+        self._committer.probe()
         self._ticker = self._loop.call_later(TICK_SECONDS, self._tick)
 
     @property

@@ -36,16 +36,16 @@ class DamagedRecord(StorageError):
     """Bytes that were written whole do not read back as they were.
 
     Attributes:
-        sequence: The message's; None when it cannot be told, or when it is a thread's record.
+        key: The message's sequence; None when it cannot be told, or when it is a thread's record.
     """
 
     def __init__(
-        self, reason: str, *, path: str, offset: int | None, sequence: int | None = None
+        self, reason: str, *, path: str, offset: int | None, key: int | None = None
     ) -> None:
         super().__init__(
             reason, path=path, offset=offset, hint="run `ragen-actor check` for the whole list"
         )
-        self.sequence = sequence
+        self.key = key
 
 
 class WriteRefused(StorageError):

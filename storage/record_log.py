@@ -294,10 +294,8 @@ class RecordLog:
             try:
                 found.append(payload(pieces[start], offset - start, length))
             except RecordError as error:
-                sequence = key if self.BY_SEQUENCE else None
-                raise DamagedRecord(
-                    str(error), path=self.path, offset=offset, sequence=sequence
-                ) from error
+                named = key if self.BY_SEQUENCE else None
+                raise DamagedRecord(str(error), path=self.path, offset=offset, key=named) from error
         return found
 
     @property

@@ -1,9 +1,9 @@
 """What the last run left in the journal is done again, so that the files hold all of it.
 
-Each sound batch is done in order; a line that is in its place already is left there. A batch that
-is not sound, with nothing sound behind it, is the torn end of the last write. Doing all this twice,
-or dying half-way, comes to the same. The cost is bounded by the journal's size, whatever the
-data's.
+The journal is made durable first. Then each sound batch is done in order, also where its lines are
+in their place already: only what is written now is sure to be synced. A batch that is not sound,
+with nothing sound behind it, is the torn end of the last write. Doing all this twice, or dying
+half-way, comes to the same. The cost is bounded by the journal's size, whatever the data's.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
-from storage.durable import Disk
+from storage.durable import Disk, and_above
 from storage.errors import DamagedRecord
 from storage.journal import SEGMENTS, segment_path
 from storage.scan import lines, read_header
@@ -54,6 +54,9 @@ def recover(disk: Disk, *, is_copy: bool) -> Outcome:
     in_use = sorted(
         (header.use, number) for number, header in headers.items() if header and header.in_use
     )
+    for number, header in headers.items():
+        if header and not header.in_use:
+            _confirm(disk, number, header.pack())
     files: dict[str, list[Frame]] = {}
     for position, (use, number) in enumerate(in_use):
         data = disk.read_file(segment_path(number))
@@ -65,6 +68,7 @@ def recover(disk: Disk, *, is_copy: bool) -> Outcome:
         found = [each for each in batches(data, use) if through is None or each.number <= through]
         if not is_copy:  # The copying passed the segments at different times.
             _check_whole(header, found, through, segment_path(number), outcome)
+        _confirm(disk, number, data[: found[-1].end if found else BATCHES_AT])
         for batch in found:
             outcome.batches += 1
             for frame in batch.frames:
@@ -73,10 +77,12 @@ def recover(disk: Disk, *, is_copy: bool) -> Outcome:
         outcome.number = max(outcome.number, header.first - 1)
         outcome.use = max(outcome.use, use)
     folders = {path.rpartition("/")[0] for path in files}
-    named = {name for folder in sorted(folders) for name in disk.make_directory(folder)}
+    for folder in sorted(folders):
+        disk.make_directory(folder)
     for path, frames in files.items():
         outcome.files += _redo(disk, path, frames, outcome, is_copy=is_copy)
-    for directory in sorted(folders | named):
+    # Those above them too: the run that made them may have been killed before it came to that.
+    for directory in sorted({each for folder in folders for each in and_above(folder)}):
         disk.sync_directory(directory)
     for fault in outcome.faults:
         log.error("recovery: %s", fault)
@@ -103,6 +109,17 @@ def _header(disk: Disk, number: int, outcome: Outcome) -> Header | None:
     if header is None and block.strip(b"\0"):
         outcome.faults.append(f"{segment_path(number)}:0: the header is not as it was written")
     return header
+
+
+def _confirm(disk: Disk, number: int, data: bytes) -> None:
+    """Make durable what a segment was found to hold, before anything is built on it.
+
+    A process that was killed may have left it in the page cache alone, and a sync that failed in it
+    may have left pages that only look clean: so the bytes are written again.
+    """
+    with disk.opened(segment_path(number)) as descriptor:
+        disk.write(descriptor, data, 0)
+        disk.sync(descriptor)
 
 
 def _check_whole(
@@ -136,8 +153,8 @@ def _redo(disk: Disk, path: str, frames: list[Frame], outcome: Outcome, *, is_co
             if size < frame.offset:
                 _stop(frame, f"the file ends at {size}", outcome, is_copy=is_copy)
                 break
-            if disk.read(descriptor, len(frame.data), frame.offset) != frame.data:
-                disk.write(descriptor, frame.data, frame.offset)
+            # Also where the same line can be read: a failed sync may have left it in memory only.
+            disk.write(descriptor, frame.data, frame.offset)
             end = max(end, frame.offset + len(frame.data))
             size = max(size, end)
         if end:

@@ -111,6 +111,19 @@ def _damaged(rest: bytes, offset: int, fault: str, stop: int = 0) -> Line:
     return Line(offset, rest[:length], kind, sequence, fault)
 
 
+def misfit(log: type[RecordLog], line: Line) -> str:
+    """Say what a sound line has no business to say in such a log; empty if all is well."""
+    if line.kind not in {log.ADD, log.REPLACE, log.REMOVE}:
+        return f"a record of kind {line.kind} does not belong here"
+    try:
+        key = log.key_of_id(line.payload)
+    except ValueError:
+        return "the object does not begin with its id"
+    if key != log.key(line.sequence, line.payload):
+        return "the sequence is not that of the object's id"
+    return ""
+
+
 def read_header(disk: Disk, path: str, descriptor: int) -> tuple[LogHeader, int]:
     """Read a log's first line; return it and its length in bytes.
 
@@ -148,7 +161,7 @@ def load(record_log: RecordLog, disk: Disk, *, owner: str) -> None:
                 raise DamagedRecord(f"the file is that of {header.id}", path=path, offset=0)
             size = disk.size(descriptor)
             record_log.generation = header.generation
-            if not _load_sidecar(record_log, disk, descriptor, size):
+            if not load_sidecar(record_log, disk, descriptor, size):
                 record_log.index = Index(last_key=header.last_key, last_ms=header.last_ms)
                 record_log.end = length
             _take_in(record_log, lines(disk, descriptor, record_log.end, size))
@@ -156,7 +169,8 @@ def load(record_log: RecordLog, disk: Disk, *, owner: str) -> None:
         raise DamagedRecord("the file is missing", path=path, offset=None) from None
 
 
-def _load_sidecar(record_log: RecordLog, disk: Disk, descriptor: int, size: int) -> bool:
+def load_sidecar(record_log: RecordLog, disk: Disk, descriptor: int, size: int) -> bool:
+    """Take a log's index from its sidecar, if there is one that fits; tell whether it did."""
     try:
         sidecar = unpack(disk.read_file(record_log.sidecar_path))
     except OSError:

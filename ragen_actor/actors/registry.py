@@ -119,14 +119,14 @@ class Registry:
         return self._ask(actor, command)
 
     def _ask(self, actor: Actor, command: CatalogCommand | ThreadCommand) -> asyncio.Future[bytes]:
-        if self._closing:
-            raise Unavailable("The server is shutting down. Please try again.")
         answer = actor.ask(command)
         if actor.state is not State.STOPPED:
             self._touch(actor)
         return answer
 
     def _organisation(self, org: str) -> _Organisation:
+        if self._closing:
+            raise Unavailable("The server is shutting down. Please try again.")
         organisation = self._organisations.get(org)
         if organisation is None:
             catalog = CatalogActor(self._world, org, self._adopt)
@@ -151,6 +151,7 @@ class Registry:
             catalog.stop(_worded(error))
             return
         catalog.activate(opened)
+        self._touch(catalog)
 
     async def _activate_thread(self, organisation: _Organisation, actor: ThreadActor) -> None:
         thread_id = actor.thread_id

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from storage.durable import Disk
-from tests.crash.fake_files import Directory, File, FileSystem
+from tests.crash.fake_files import SECTOR, Directory, File, FileSystem
 from tests.crash.faults import CHANGES, SHORT, Counts, Faults
 from tests.crash.schedule import Crash, Scheduler
 
@@ -345,7 +345,11 @@ class FakeDisk(Disk):
             self.die()
 
     def _partly(self, opened: _Open, data: bytes, offset: int, part: float) -> None:
-        opened.file.write(offset, data[: int(min(1.0, part * 1.5) * len(data))])
+        """Take only the front of a write, cut where a sector ends, or all of it."""
+        length = int(part * 1.5 * len(data))
+        if length < len(data):
+            length = max(0, (offset + length) // SECTOR * SECTOR - offset)
+        opened.file.write(offset, data[:length])
 
     def _fail_sync(self, opened: _Open) -> None:
         if self._rng.random() < 0.8:

@@ -7,11 +7,12 @@ is wrong with them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from storage.record import Record, RecordError, parse
+from storage.record import Record, parse
+from tests.crash.logs import Contents, Violation, first_line, live, read_logs, thread_of
 
 
 class Fate(Enum):
@@ -24,11 +25,24 @@ class Fate(Enum):
     ABSENT = "absent"
     """Refused, or not seen after a recovery: never to be seen again."""
     GONE = "gone"
-    """Its thread was deleted and so, maybe, was its file."""
+    """Its thread was deleted and its file removed, or a rewrite of its log left nothing of it."""
 
 
-class Violation(AssertionError):
-    """A promise was broken."""
+@dataclass(slots=True, frozen=True)
+class Line:
+    """A line that was handed in.
+
+    Attributes:
+        path: Its log.
+        kind: As in the format.
+        key: Of the record that it is about.
+        data: The object; no two lines of a history have the same.
+    """
+
+    path: str
+    kind: str
+    key: int
+    data: bytes
 
 
 @dataclass(slots=True, eq=False)
@@ -37,17 +51,23 @@ class Unit:
 
     Attributes:
         number: Counted over the whole history.
-        lines: Path and bytes of each, in order.
+        lines: In order, headers left out.
+        paths: Of the logs that it begins or continues.
         creates: The id of the thread that it creates, or None.
         fate: What is known of it.
         late: In a copy: it was acknowledged in the original after the copy had begun.
     """
 
     number: int
-    lines: tuple[tuple[str, bytes], ...]
+    lines: tuple[Line, ...]
+    paths: frozenset[str]
     creates: str | None = None
     fate: Fate = Fate.UNKNOWN
     late: bool = False
+
+    def __str__(self) -> str:
+        said = ", ".join(f"{line.path} {line.kind} {line.data[:60]!r}" for line in self.lines)
+        return f"unit {self.number} ({said})"
 
 
 @dataclass(slots=True)
@@ -59,26 +79,32 @@ class Model:
     """
 
     units: list[Unit] = field(default_factory=list)
-    _of_line: dict[tuple[str, bytes], Unit] = field(default_factory=dict)
     _of_data: dict[tuple[str, bytes], Unit] = field(default_factory=dict)
 
-    def plan(self, lines: Iterable[tuple[str, bytes]], creates: str | None = None) -> Unit:
-        """Enter a unit that is about to be handed in."""
-        unit = Unit(len(self.units), tuple(lines), creates)
+    def plan(self, lines: Iterable[tuple[str, int, bytes]], creates: str | None = None) -> Unit:
+        """Enter a unit that is about to be handed in: path, key and bytes of each line."""
+        own, paths = [], set()
+        for path, key, line in lines:
+            record = parse(line)
+            paths.add(path)
+            if record.kind != "h":
+                own.append(Line(path, record.kind, key, record.data))
+        return self._enter(tuple(own), frozenset(paths), creates)
+
+    def _enter(self, lines: tuple[Line, ...], paths: frozenset[str], creates: str | None) -> Unit:
+        unit = Unit(len(self.units), lines, paths, creates)
         self.units.append(unit)
-        for path, line in unit.lines:
-            if parse(line).kind != "h":
-                assert (path, line) not in self._of_line, "every line of a history is its own"
-                self._of_line[path, line] = unit
-                self._of_data[path, parse(line).data] = unit
+        for line in lines:
+            assert (line.path, line.data) not in self._of_data, "every object is its own"
+            self._of_data[line.path, line.data] = unit
         return unit
 
     def fork(self, sure: set[int]) -> Model:
         """Return the model of a copy that began when these units were acknowledged."""
         copy = Model()
         for unit in self.units:
-            twin = copy.plan(unit.lines, unit.creates)
-            if unit.fate is Fate.ABSENT or unit.number in sure:
+            twin = copy._enter(unit.lines, unit.paths, unit.creates)
+            if unit.fate in (Fate.ABSENT, Fate.GONE) or unit.number in sure:
                 twin.fate = unit.fate
             twin.late = unit.fate is Fate.THERE and unit.number not in sure
         return copy
@@ -87,11 +113,7 @@ class Model:
         """Return the unit that wrote an object."""
         return self._of_data.get((path, data))
 
-    def paths(self) -> list[str]:
-        """Return every log that anything was ever meant for."""
-        return sorted({path for unit in self.units for path, _ in unit.lines})
-
-    def observe(self, contents: Mapping[str, bytes], *, adopted: bool = False) -> None:
+    def observe(self, contents: Contents, *, adopted: bool = False) -> None:
         """Compare the logs with what was promised, and learn what became of the unknown.
 
         Args:
@@ -102,162 +124,147 @@ class Model:
             Violation: Something acknowledged is missing, something refused is there, half a unit
                 is there, or the order is not that of the acknowledgements.
         """
-        found: dict[str, list[Record]] = {}
-        seen: dict[int, set[tuple[str, bytes]]] = {}
-        buried = self._buried(contents) if adopted else set()
-        for path, data in sorted(contents.items()):
-            found[path] = []
-            last = -1
-            for line in _split(path, data):
-                record = _sound(path, line)
-                found[path].append(record)
-                if record.kind == "h":
-                    continue
-                unit = self._of_line.get((path, line))
-                if unit is None and record.kind == "y" and record.data[7:46].decode() in buried:
-                    unit = self.plan([(path, line)])
-                if unit is None:
-                    raise Violation(f"{path}: nobody wrote {line[:120]!r}")
-                if unit.number < last:
-                    raise Violation(f"{path}: unit {unit.number} stands behind unit {last}")
-                last = unit.number
-                if (path, line) in seen.setdefault(unit.number, set()):
-                    raise Violation(f"{path}: a line of unit {unit.number} is there twice")
-                seen[unit.number].add((path, line))
-            _check_sequences(path, found[path])
-        ends: dict[str, int] = {}
-        for number, lines in seen.items():
-            for path, _ in lines:
-                ends[path] = max(ends.get(path, -1), number)
-        gone = self._gone(found)
+        logs = read_logs(contents)
+        seen, ends = self._identify(logs, self._taken_out(logs) if adopted else set())
+        taken_out = self._taken_out(logs)
+        removed = self._removed(logs)
         for unit in self.units:
-            if any(path in gone for path, _ in unit.lines):
+            if unit.fate is Fate.GONE or unit.paths & removed:
                 unit.fate = Fate.GONE
-            if unit.fate is Fate.GONE:
+                continue
+            thread = unit.creates or thread_of(unit.lines[0].path)
+            if thread in taken_out and unit.fate is not Fate.THERE:
+                unit.fate = Fate.ABSENT
                 continue
             its = seen.get(unit.number, set())
-            gap = [path for path, _ in unit.lines if unit.number < ends.get(path, -1)]
-            if unit.late and not its and gap and unit.creates not in buried:
-                raise Violation(f"{gap[0]}: unit {unit.number} is missing before later ones")
-            self._settle(unit, its, contents, buried)
+            gap = [path for path in unit.paths if unit.number < ends.get(path, -1)]
+            if unit.late and not its and gap and first_line(logs[gap[0]]).generation == 1:
+                raise Violation(f"{gap[0]}: {unit} is missing before later ones")
             unit.late = False
+            self._settle(unit, its, logs)
+        self._check_newest(logs)
 
-    def lost(self, contents: Mapping[str, bytes]) -> str:
-        """Say which acknowledged unit is not in the logs just now; empty when all are."""
-        lines = {path: set(_split(path, data)) for path, data in contents.items()}
-        for unit in self.units:
-            for path, line in unit.lines if unit.fate is Fate.THERE else ():
-                if line not in lines.get(path, ()) and parse(line).kind != "h":
-                    return f"unit {unit.number} was acknowledged and is lost: {_short(unit)}"
-        return ""
+    def _identify(
+        self, logs: Mapping[str, list[Record]], taken_out: set[str]
+    ) -> tuple[dict[int, set[Line]], dict[str, int]]:
+        """Tell which lines are there, and the last unit in each log, and that they are in order."""
+        seen: dict[int, set[Line]] = {}
+        ends: dict[str, int] = {}
+        for path, records in logs.items():
+            compacted = first_line(records).generation > 1
+            for record in records[1:]:
+                unit = self._of_data.get((path, record.data))
+                if unit is None and record.kind == "y" and thread_of(record.data) in taken_out:
+                    key = int(record.data[14:30], 16)
+                    unit = self._enter((Line(path, "y", key, record.data),), frozenset({path}), None)
+                if unit is None:
+                    raise Violation(f"{path}: nobody wrote {record.data[:120]!r}")
+                if unit.number < ends.get(path, -1) and not compacted:
+                    raise Violation(f"{path}: {unit} stands behind unit {ends[path]}")
+                ends[path] = max(unit.number, ends.get(path, -1))
+                line = next(each for each in unit.lines if each.data == record.data)
+                if line in seen.setdefault(unit.number, set()):
+                    raise Violation(f"{path}: a line is there twice: {unit}")
+                seen[unit.number].add(line)
+        return seen, ends
 
-    def _settle(
-        self,
-        unit: Unit,
-        seen: set[tuple[str, bytes]],
-        contents: Mapping[str, bytes],
-        buried: set[str],
-    ) -> None:
-        expected = {each for each in unit.lines if parse(each[1]).kind != "h"}
-        path = unit.lines[0][0]
-        thread = unit.creates or (path[-45:-6] if "/threads/" in path else None)
-        if thread in buried and unit.fate is not Fate.THERE:
-            unit.fate = Fate.ABSENT
-            return
-        if seen and seen != expected:
-            raise Violation(f"{len(seen)} of {len(expected)} lines of unit {unit.number} are there")
-        headers = [path for path, line in unit.lines if parse(line).kind == "h"]
-        if seen and not all(path in contents for path in headers):
-            raise Violation(f"unit {unit.number} is there without its file")
+    def _settle(self, unit: Unit, its: set[Line], logs: Mapping[str, list[Record]]) -> None:
+        lacking = [line for line in unit.lines if line not in its]
+        excused = [line for line in lacking if self._is_rewritten(unit, line, logs)]
+        missing = len(lacking) - len(excused)
+        if its and not all(path in logs for path in unit.paths):
+            raise Violation(f"{unit} is there without its file")
+        if its and missing:
+            raise Violation(f"{missing} of {len(unit.lines)} lines are missing: {unit}")
+        if unit.fate is Fate.THERE and missing:
+            raise Violation(f"acknowledged and lost: {unit}")
+        if unit.fate is Fate.ABSENT and its:
+            raise Violation(f"refused or lost, and there again: {unit}")
         if unit.fate is Fate.UNKNOWN:
-            unit.fate = Fate.THERE if seen else Fate.ABSENT
-        elif unit.fate is Fate.THERE and not seen:
-            raise Violation(f"unit {unit.number} was acknowledged and is lost: {_short(unit)}")
-        elif unit.fate is Fate.ABSENT and seen:
-            raise Violation(f"unit {unit.number} was refused and is there: {_short(unit)}")
+            left = Fate.GONE if excused and not missing else Fate.ABSENT
+            unit.fate = Fate.THERE if its else left
 
-    def _gone(self, found: Mapping[str, list[Record]]) -> set[str]:
-        """The files of deleted threads that are there no more; they need not be."""
+    def _is_rewritten(self, unit: Unit, line: Line, logs: Mapping[str, list[Record]]) -> bool:
+        """Tell whether a line may be missing because its log was rewritten without what is dead."""
+        records = logs.get(line.path)
+        if records is None or first_line(records).generation == 1:
+            return False
+        return line.kind in "xy" or any(
+            later.number > unit.number and later.fate is not Fate.ABSENT
+            for later in self.units
+            for each in later.lines
+            if each.path == line.path and each.key == line.key and each.kind in "uvxy"
+        )
+
+    def _check_newest(self, logs: Mapping[str, list[Record]]) -> None:
+        """Insist that what is live is at least as new as what was acknowledged last."""
+        newest: dict[tuple[str, int], tuple[Unit, Line]] = {}
+        for unit in self.units:
+            for line in unit.lines if unit.fate is Fate.THERE else ():
+                known = newest.get((line.path, line.key))
+                if line.kind in "mt" and known:
+                    raise Violation(f"{line.path}: {line.key} was given out twice: {unit}")
+                newest[line.path, line.key] = unit, line
+        now = {path: live(records) for path, records in logs.items()}
+        for (path, key), (unit, line) in newest.items():
+            data = now.get(path, {}).get(key)
+            if line.kind in "xy" and data is not None:
+                raise Violation(f"{path}: {key} was deleted and is back, after {unit}")
+            if line.kind not in "xy" and data is None:
+                raise Violation(f"{path}: {key} is not live any more: {unit}")
+            if data is not None and self._of_data[path, data].number < unit.number:
+                raise Violation(f"{path}: {key} is older than {unit}")
+
+    def lost(self, contents: Contents) -> None:
+        """Insist, while storage runs, that what was acknowledged is in the logs.
+
+        Raises:
+            Violation: It is not.
+        """
+        logs = read_logs(contents)
+        found = {(path, each.data) for path, records in logs.items() for each in records}
+        removed = self._removed(logs)
+        for unit in self.units:
+            if unit.fate is not Fate.THERE or unit.paths & removed:
+                continue
+            for line in unit.lines:
+                if (line.path, line.data) in found or self._is_rewritten(unit, line, logs):
+                    continue
+                raise Violation(f"acknowledged and lost: {unit}")
+
+    def _removed(self, logs: Mapping[str, list[Record]]) -> set[str]:
+        """The missing files of threads that somebody deleted and no catalogue lists."""
+        listed = {
+            thread_of(data)
+            for path, records in logs.items()
+            if thread_of(path) is None
+            for data in live(records).values()
+        }
         deleted = {
-            record.data[7:46].decode()
-            for path, its in found.items()
-            if "/threads/" not in path
-            for record in its
-            if record.kind == "y"
+            thread_of(line.data)
+            for unit in self.units
+            for line in unit.lines
+            if line.kind == "y" and unit.fate is not Fate.ABSENT
         }
         return {
             path
             for unit in self.units
-            for path, _ in unit.lines
-            if "/threads/" in path and path not in found and path[-45:-6] in deleted
+            for path in unit.paths
+            if path not in logs and thread_of(path) in deleted - listed
         }
 
-    def _buried(self, contents: Mapping[str, bytes]) -> set[str]:
-        """Threads whose create a copy may have caught half-way, and which it then took out."""
+    def _taken_out(self, logs: Mapping[str, list[Record]]) -> set[str]:
+        """Threads whose create a copy may have caught half-way, and which adoption took out."""
         creates = {
-            unit.creates
-            for unit in self.units
-            if unit.creates is not None and unit.fate is Fate.UNKNOWN
+            unit.creates for unit in self.units if unit.creates and unit.fate is Fate.UNKNOWN
         }
-        found = set()
-        for path, data in contents.items():
-            if "/threads/" in path:
-                continue
-            for line in _split(path, data):
-                thread = _sound(path, line).data[7:46].decode(errors="replace")
-                ours = (path, line) in self._of_line
-                if parse(line).kind == "y" and not ours and thread in creates:
-                    found.add(thread)
-        return found
+        return creates & {
+            thread_of(record.data)
+            for path, records in logs.items()
+            for record in records
+            if record.kind == "y" and self._is_foreign(path, record.data)
+        }
 
-
-def live(records: Sequence[Record], key_of_id: slice) -> dict[int, bytes]:
-    """Return the newest version of each record that was not removed, by key, oldest first."""
-    found: dict[int, bytes] = {}
-    for record in records:
-        if record.kind == "h":
-            continue
-        key = int(record.data[key_of_id], 16)
-        if record.kind in "mt":
-            found[key] = record.data
-        elif record.kind in "uv" and key in found:
-            found[key] = record.data
-        elif record.kind in "xy":
-            found.pop(key, None)
-    return found
-
-
-def records(path: str, data: bytes) -> list[Record]:
-    """Return a log's records.
-
-    Raises:
-        Violation: One is not sound.
-    """
-    return [_sound(path, line) for line in _split(path, data)]
-
-
-def _split(path: str, data: bytes) -> list[bytes]:
-    if data and not data.endswith(b"\n"):
-        raise Violation(f"{path}: the log ends in the middle of a line")
-    return data.splitlines(keepends=True)
-
-
-def _sound(path: str, line: bytes) -> Record:
-    try:
-        return parse(line)
-    except (RecordError, ValueError, IndexError) as error:
-        raise Violation(f"{path}: {error}: {line[:80]!r}") from error
-
-
-def _check_sequences(path: str, found: list[Record]) -> None:
-    if [each.kind for each in found[:1]] != ["h"] or any(each.kind == "h" for each in found[1:]):
-        raise Violation(f"{path}: the header is not where it belongs, {len(found)} records")
-    numbers = [each.sequence for each in found[1:] if each.kind not in "uxvy"]
-    if "/threads/" not in path:
-        numbers = [each.sequence for each in found[1:]]
-    if numbers != list(range(1, len(numbers) + 1)):
-        raise Violation(f"{path}: the records are {numbers}")
-
-
-def _short(unit: Unit) -> str:
-    return ", ".join(f"{path} {line[26:120]!r}" for path, line in unit.lines)
+    def _is_foreign(self, path: str, data: bytes) -> bool:
+        unit = self._of_data.get((path, data))
+        return unit is None or (len(unit.paths) == 1 and b'"n":' not in data)

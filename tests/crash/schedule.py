@@ -20,6 +20,8 @@ import greenlet as _greenlet  # type: ignore[import-untyped]
 
 T = TypeVar("T")
 
+LIFE_SECONDS_MAX = 20_000.0
+
 
 class Crash(BaseException):
     """The process is no more."""
@@ -63,6 +65,8 @@ class Job:
         return self._greenlet
 
     def _run(self) -> None:
+        if self.future is not None and not self.future.set_running_or_notify_cancel():
+            return
         try:
             result = self._call()
         except Crash:
@@ -206,7 +210,13 @@ class Scheduler:
         self.on_step()
 
     def select(self, timeout: float | None) -> None:
-        """What the event loop does where it would wait."""
+        """What the event loop does where it would wait.
+
+        Raises:
+            Deadlock: Nothing can ever happen again, or hours pass and nothing comes to its end.
+        """
+        if self.now > LIFE_SECONDS_MAX:
+            raise Deadlock("a life does not come to its end")
         if self.crashed:
             if timeout is None:
                 raise Deadlock("tasks outlive their process")

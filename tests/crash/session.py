@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from storage import CatalogLog, DamagedRecord, LogHeader, RecordLog, Storage, ThreadLog
 from storage.errors import StorageError, WriteFailed, WriteRefused
 from storage.record_log import Append
 from tests.crash.fake_disk import FakeDisk
-from tests.crash.model import Fate, Model, Unit, Violation, live, records
+from tests.crash.logs import Contents, Violation, live, read_logs
+from tests.crash.model import Fate, Model, Unit
 
-MESSAGE_KEY = slice(23, 31)
-THREAD_KEY = slice(14, 30)
 THREADS_MAX = 14
 
 Answer = asyncio.Future[StorageError | None]
@@ -40,7 +40,7 @@ class Session:
     """
 
     def __init__(
-        self, storage: Storage, disk: FakeDisk, model: Model, rng: random.Random, now: float
+        self, storage: Storage, disk: FakeDisk, model: Model, rng: random.Random, now: Callable[[], float]
     ) -> None:
         self.storage = storage
         self.orgs: list[Org] = []
@@ -48,7 +48,7 @@ class Session:
         self._disk = disk
         self._model = model
         self._rng = rng
-        self._born = now
+        self.time_of_day = now
         self._loop = asyncio.get_running_loop()
         self._acknowledged: dict[str, int] = {}
         self._newest: dict[tuple[str, int], int] = {}
@@ -85,11 +85,15 @@ class Session:
     async def _one(self, org: Org) -> Answer | None:
         rng = self._rng
         choice = rng.random()
+        await self._released(org.catalog)
         if not org.threads or (choice < 0.15 and len(org.threads) < THREADS_MAX):
             return self.create(org)
         thread = rng.choice(list(org.threads))
         opened = await self._opened(org, thread)
         if opened is None:
+            return None
+        await self._released(opened, org.catalog)
+        if org.threads.get(thread) is not opened:
             return None
         if choice < 0.2:
             return self._modify_thread(org, thread)
@@ -127,7 +131,7 @@ class Session:
     def create(self, org: Org) -> Answer:
         """Create a thread with 0 to 4 initial messages."""
         rng = self._rng
-        ms = int((self._born + self._loop.time()) * 1000)
+        ms = int(self.time_of_day() * 1000)
         org.newest = key = max(ms << 16, org.newest + 1)
         thread = f"thread-{key:016x}{rng.getrandbits(64):016x}"
         log = self.storage.new_thread(org.name, thread)
@@ -148,7 +152,7 @@ class Session:
     def append(self, org: Org, thread: str, log: ThreadLog) -> Answer:
         """Add a message."""
         line = log.add(log.next_sequence, self._message(log.next_sequence))
-        return self._hold(org, thread, [line], None)
+        return self._hold(org, thread, [line], None, lambda: self.storage.tend(log))
 
     def _change(self, org: Org, thread: str, log: ThreadLog) -> Answer | None:
         keys = [each for each in log.index.keys if (thread, each) not in org.changing]
@@ -158,40 +162,54 @@ class Session:
         message = self._message(key)
         gone = self._rng.random() < 0.4
         line = log.remove(key, message) if gone else log.replace(key, message)
-        return self._hold(org, thread, [line], (thread, key))
+        return self._hold(org, thread, [line], (thread, key), lambda: self.storage.tend(log))
 
     def _modify_thread(self, org: Org, thread: str) -> Answer | None:
         if thread in org.changing:
             return None
         catalog = org.catalog
         line = catalog.replace(catalog.next_number, self._object(thread))
-        return self._hold(org, thread, [line], thread)
+        return self._hold(org, thread, [line], thread, lambda: self.storage.tend(catalog))
 
     def _delete_thread(self, org: Org, thread: str) -> Answer | None:
         if org.busy.get(thread):
             return None
         catalog = org.catalog
-        line = catalog.remove(catalog.next_number, self._object(thread))
+        at = int(self.time_of_day())
+        tombstone = f'{{"id":"{thread}","deleted_at":{at},"n":{self._rng.getrandbits(60)}}}'
+        line = catalog.remove(catalog.next_number, tombstone.encode())
         log = org.threads.pop(thread)
 
-        def kept() -> None:
-            org.threads[thread] = log
+        def deleted() -> None:
+            if log is not None:
+                log.dropped = True
+            self.storage.bury(org.name, thread, at)
+            self.storage.tend(catalog)
 
-        return self._hold(org, thread, [line], thread, kept)
+        def ended(answer: Answer) -> None:
+            if not answer.cancelled() and answer.result() is not None:
+                org.threads[thread] = log
+
+        answer = self._hold(org, thread, [line], thread, deleted)
+        answer.add_done_callback(ended)
+        return answer
 
     def _hold(
-        self, org: Org, thread: str, lines: list[Append], change: object, kept: object = None
+        self,
+        org: Org,
+        thread: str,
+        lines: list[Append],
+        change: object,
+        then: Callable[[], None] = lambda: None,
     ) -> Answer:
         """Keep other changes of the same object, and the end of the thread, waiting."""
         org.busy[thread] = org.busy.get(thread, 0) + 1
         org.changing.add(change)
-        answer = self._submit(lines, lambda: None)
+        answer = self._submit(lines, then)
 
-        def ended(answer: Answer) -> None:
+        def ended(_: Answer) -> None:
             org.busy[thread] -= 1
             org.changing.discard(change)
-            if callable(kept) and not answer.cancelled() and answer.result() is not None:
-                kept()
 
         answer.add_done_callback(ended)
         return answer
@@ -202,17 +220,16 @@ class Session:
             self.storage.leave(log)
             org.threads[thread] = None
 
-    def _submit(self, lines: list[Append], then: object, creates: str | None = None) -> Answer:
+    def _submit(self, lines: list[Append], then: Callable[[], None], creates: str | None = None) -> Answer:
         answer: Answer = self._loop.create_future()
-        unit = self._model.plan([(each.log.path, each.line) for each in lines], creates)
+        unit = self._model.plan([(each.log.path, each.key, each.line) for each in lines], creates)
         self._flying += 1
 
         def done(error: StorageError | None) -> None:
             self._flying -= 1
             if error is None:
                 self._acknowledge(unit, lines)
-                if callable(then):
-                    then()
+                then()
             self._note(unit, error)
             if not answer.done():
                 answer.set_result(error)
@@ -268,31 +285,46 @@ class Session:
                 raise Violation(f"{log.path}: {key} reads as {data[:80]!r}")
 
     async def _read(self, log: RecordLog, keys: list[int]) -> list[bytes]:
+        await self._released(log)
         places = [place for key in keys if (place := log.place(key)) is not None]
         try:
             found = self.storage.read(log, places)
-            return found if isinstance(found, list) else await found
+            if isinstance(found, list):
+                return found
+            log.reading += 1
+            try:
+                return await found
+            finally:
+                log.reading -= 1
+                log.look_quiet()
         except DamagedRecord as error:
             raise Violation(f"a sound record is refused: {error}") from error
 
-    async def verify(self, contents: dict[str, bytes]) -> None:
-        """Compare what storage serves with what its logs hold."""
+    async def _released(self, *logs: RecordLog) -> None:
+        """Wait while a log is about to be replaced by its next generation."""
+        while held := [log for log in logs if log.held]:
+            released = self._loop.create_future()
+            held[0].when_released(lambda: released.done() or released.set_result(None))
+            await released
+
+    async def verify(self, contents: Contents) -> None:
+        """Compare what storage serves with what its logs hold; nothing else goes on."""
+        logs = read_logs(contents)
         for org in self.orgs:
-            await self._verify(org.catalog, contents, THREAD_KEY)
+            await self._verify(org.catalog, live(logs.get(org.catalog.path, [])))
             for thread in list(org.threads):
                 opened = await self._opened(org, thread)
                 if opened is not None:
-                    await self._verify(opened, contents, MESSAGE_KEY)
+                    await self._verify(opened, live(logs.get(opened.path, [])))
 
-    async def _verify(self, log: RecordLog, contents: dict[str, bytes], key: slice) -> None:
-        expected = live(records(log.path, contents.get(log.path, b"")), key)
+    async def _verify(self, log: RecordLog, expected: dict[int, bytes]) -> None:
         if list(log.index.keys) != list(expected):
             raise Violation(f"{log.path}: {list(log.index.keys)} instead of {list(expected)}")
         if await self._read(log, list(expected)) != list(expected.values()):
             raise Violation(f"{log.path}: what is read is not what was written")
 
     def _message(self, sequence: int) -> bytes:
-        ms = int((self._born + self._loop.time()) * 1000)
+        ms = int(self.time_of_day() * 1000)
         identity = f"msg-{ms:012x}{sequence:08x}{self._rng.getrandbits(48):012x}"
         return self._object(identity)
 
