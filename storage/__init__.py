@@ -28,9 +28,10 @@ from storage.errors import (
     WriteRefused,
 )
 from storage.options import Options
+from storage.reader import Place
 from storage.reaper import Tombstone
 from storage.record import RecordError
-from storage.record_log import CatalogLog, LogHeader, Place, RecordLog, ThreadLog
+from storage.record_log import CatalogLog, LogHeader, RecordLog, ThreadLog
 
 __all__ = [
     "CatalogLog",

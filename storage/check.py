@@ -132,18 +132,19 @@ class _Check:
 
     def _sound_lines(self, log: type[RecordLog], path: str, owner: str) -> Iterator[Line | Damage]:
         """Yield the lines of one log that say what they should, and a damage for each other."""
-        number = 0
+        number = born = 0
         with self.disk.opened(path) as descriptor:
             size = self.disk.size(descriptor)
             try:
                 header, length = read_header(self.disk, path, descriptor)
                 if header.id != owner:
                     yield Damage(path, 0, f"the file is that of {header.id}")
+                born = header.last_key
             except StorageError as error:
                 length = 0
                 self._suspect(Damage(path, 0, error.reason))
             for line in lines(self.disk, descriptor, length, size):
-                fault = line.fault or misfit(log, line) or _misplaced(log, line, number)
+                fault = line.fault or misfit(log, line) or _misplaced(log, line, number, born)
                 if line.kind in ADDS and not fault:
                     number = log.key(line.sequence, line.payload)
                 if not fault:
@@ -196,8 +197,16 @@ class _Check:
         return pending, damages
 
 
-def _misplaced(log: type[RecordLog], line: Line, last_key: int) -> str:
-    """Say that a record stands where nobody wrote it; empty if all is well."""
-    if (line.kind in ADDS) != (log.key(line.sequence, line.payload) > last_key):
+def _misplaced(log: type[RecordLog], line: Line, last_key: int, born: int) -> str:
+    """Say that a record stands where nobody wrote it; empty if all is well.
+
+    Args:
+        log: The kind of log.
+        line: A sound line of it.
+        last_key: The highest key that was added before this line.
+        born: The highest that the former generations had given out.
+    """
+    key = log.key(line.sequence, line.payload)
+    if key <= last_key if line.kind in ADDS else key > max(last_key, born):
         return "the record is not in the order in which it was written"
     return ""

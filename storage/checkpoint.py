@@ -15,6 +15,7 @@ from storage.descriptors import Descriptor, Descriptors
 from storage.durable import Disk, and_above
 from storage.journal import Journal, Segment, segment_path
 from storage.options import Options
+from storage.scan import generation_of
 
 log = logging.getLogger(__name__)
 
@@ -108,8 +109,10 @@ class Checkpointer:
                 folder = path.rpartition("/")[0]
                 self._disk.make_directory(folder)
                 with self._disk.opened(path, create=True) as descriptor:
+                    generation = generation_of(self._disk, path, descriptor)
                     for frame in self._journal.frames_of(path):
-                        self._disk.write(descriptor, frame.data, frame.offset)
+                        if generation in (None, frame.generation):
+                            self._disk.write(descriptor, frame.data, frame.offset)
                     self._disk.sync(descriptor)
                 for each in and_above(folder):
                     self._disk.sync_directory(each)

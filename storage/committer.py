@@ -71,7 +71,6 @@ class Committer:
 
     Attributes:
         pending_bytes: Lines handed in and not answered yet.
-        trouble: Why a batch failed; None when all lines are in their files and one went well since.
     """
 
     def __init__(
@@ -102,7 +101,13 @@ class Committer:
         self._idle = asyncio.Event()
         self._idle.set()
         self.pending_bytes = 0
-        self.trouble: str | None = None
+        self._refused: str | None = None
+        self._lacking: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the journal did not take the last batch, or what a file still lacks; None if neither."""
+        return self._refused or self._lacking
 
     def submit(self, appends: Sequence[Append], done: Done) -> None:
         """Queue one unit; `done` is called when it is durable and readable, or has failed.
@@ -134,8 +139,7 @@ class Committer:
         Whoever sends no write to a server that is in trouble could not find out otherwise. The
         probe is a batch of nothing: it goes all the way of any other.
         """
-        busy = self._writing or self._queue or self._jobs
-        if self.trouble is None or self._owed or busy:
+        if self._refused is None or self._writing or self._queue or self._jobs:
             return
         rotate = not self._journal.has_room(())
         if rotate and not self._journal.next_is_free:
@@ -332,7 +336,7 @@ class Committer:
         if error is not None:
             self._fail(units, failed, error)
         else:
-            self._recover()
+            self._took()
             for unit in units:
                 self.pending_bytes -= unit.size
                 for append in unit.appends:
@@ -341,11 +345,11 @@ class Committer:
                 unit.done(None)
         self._start()
 
-    def _recover(self) -> None:
-        """A batch went well: there is no trouble any more, unless a file still lacks lines."""
-        if self.trouble is not None and not self._owed:
+    def _took(self) -> None:
+        """The journal took a batch."""
+        if self._refused is not None:
             log.warning("writes succeed again")
-            self.trouble = None
+            self._refused = None
 
     def _fail(self, units: list[Unit], failed: dict[str, OSError], error: StorageError) -> None:
         """Settle a batch that did not go well, and refuse what queued behind it, planned upon it.
@@ -358,7 +362,11 @@ class Committer:
         """
         if error.reason != self.trouble:
             log.error("writes fail: %s", error)
-        self.trouble = error.reason
+        if failed:
+            self._took()
+            self._lacking = error.reason
+        else:
+            self._refused = error.reason
         outcomes: list[tuple[Unit, StorageError | None]] = []
         for unit in units:
             for append in unit.appends:
@@ -399,5 +407,6 @@ class Committer:
             log.warning("%s has again all that the journal holds of it", target.path)
         if self._owed:
             self._loop.call_later(OWED_RETRY_SECONDS, self._pay)
-        self.probe()
+        else:
+            self._lacking = None
         self._checkpointer.look()

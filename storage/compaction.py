@@ -164,9 +164,9 @@ class Compactor:
             draft.install()
             await self._name_lasts(target)
         finally:
+            target.release()
             if target.generation != draft.generation:
                 await self._run(self._disk.unlink, draft.path)
-            target.release()
         log.info("%s: %d bytes became %d", target.path, before, target.end)
         return True
 

@@ -7,6 +7,8 @@ and takes its name.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 
 from storage.datadir import thread_path
@@ -48,6 +50,7 @@ class Draft:
         self._disk = disk
         self._target = target
         self._buffer = bytearray()
+        self._synced: set[str] = set()
 
     def begin(self, owner: str, org: str) -> None:
         """Put the header at its start, in the place of an older draft.
@@ -91,8 +94,15 @@ class Draft:
         It must stay known as deleted until the reaper has come.
         """
         thread_id = line.payload[7:46].decode()
-        if self._disk.exists(thread_path(org, thread_id)):
+        path = thread_path(org, thread_id)
+        if self._disk.exists(path):
             self.keep(line.kind, self._target.key_of_id(line.payload), line.data, line.offset)
+            return
+        folder = path.rpartition("/")[0]
+        if folder not in self._synced and self._disk.exists(folder):
+            # A file that came back after a power cut would be known to nobody.
+            self._disk.sync_directory(folder)
+            self._synced.add(folder)
 
     def flush(self, out: int, bytes_min: int = _CHUNK_BYTES) -> None:
         """Write what was kept so far, if it is so many bytes.
@@ -118,7 +128,8 @@ class Draft:
         except OSError:
             if disk.exists(self.path):
                 raise
-        disk.unlink(target.sidecar_path)
+        with suppress(OSError):  # It is the old generation's, and would not be believed.
+            disk.unlink(target.sidecar_path)
 
     def _append(self, kind: str, key: int, line: bytes) -> None:
         self.last_offset, self.last_line = self.end, checksum(line)

@@ -23,8 +23,9 @@ from storage.durable import Disk
 from storage.index import SIDECAR_RECORDS, pack, seal
 from storage.journal import Journal
 from storage.options import Options
+from storage.reader import Place
 from storage.reaper import Reaper
-from storage.record_log import Append, CatalogLog, Place, RecordLog, ThreadLog
+from storage.record_log import Append, CatalogLog, RecordLog, ThreadLog
 from storage.recovery import Outcome, recover
 from storage.scan import load
 

@@ -76,8 +76,15 @@ class Reaper:
 
     async def run(self) -> None:
         """Remove what is due, until cancelled."""
-        for grave in await self._loop.run_in_executor(self._executor, self._find):
-            self._graves.appendleft(grave)
+        while True:
+            try:
+                found = await self._loop.run_in_executor(self._executor, self._find)
+            except OSError as error:
+                log.error("the deleted threads are not known yet: %s", error)
+                await asyncio.sleep(TICK_SECONDS)
+            else:
+                self._graves.extendleft(found)
+                break
         while True:
             await self.reap(self._options.reap_seconds, self._options.reap_files_per_second)
             await asyncio.sleep(TICK_SECONDS)

@@ -6,7 +6,6 @@ differ in how a record's key is told, and in nothing else.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
@@ -14,14 +13,10 @@ import msgspec
 
 from storage.descriptors import Descriptors
 from storage.durable import Disk
-from storage.errors import DamagedRecord
 from storage.index import Index
-from storage.record import ADDS, HEADER, RecordError, checksum, encode, payload
+from storage.reader import Place, Reader
+from storage.record import ADDS, HEADER, checksum, encode
 
-READ_NOW_BYTES_MAX = 256 * 1024
-"""What may be copied out of the page cache in the event loop, in bytes."""
-
-_GAP_BYTES_MAX = 4096
 _HEADER_BYTES = 512
 _IDS_AT_ONCE = 1000
 
@@ -44,10 +39,6 @@ class LogHeader(msgspec.Struct, frozen=True):
     last_key: int = 0
     last_ms: int = 0
     create_bytes: int = 0
-
-
-Place = tuple[int, int, int]
-"""Where the newest version of a record stands: its key, offset and length in bytes."""
 
 
 class Append:
@@ -119,8 +110,7 @@ class RecordLog:
         self.dropped = False
         self._waiting: list[Callable[[], None]] = []
         self._quiet: Callable[[], None] | None = None
-        self._disk = disk
-        self._descriptors = descriptors
+        self._reader = Reader(disk, descriptors)
 
     @staticmethod
     def key(sequence: int, data: bytes) -> int:
@@ -249,19 +239,7 @@ class RecordLog:
         Raises:
             DamagedRecord: One of them does not read back as it was written.
         """
-        descriptor = self._descriptors.peek(self.path)
-        if descriptor is None:
-            return None if places else []
-        found = runs(places)
-        if sum([end - start for start, end in found]) > READ_NOW_BYTES_MAX:
-            return None
-        pieces = {}
-        for start, end in found:
-            piece = self._disk.read_cached(descriptor.number, end - start, start)
-            if piece is None:
-                return None
-            pieces[start] = piece
-        return self._cut(places, pieces)
+        return self._reader.read_now(self.path, places)
 
     def read(self, places: Sequence[Place]) -> list[bytes]:
         """Return the objects at these places; blocks.
@@ -270,33 +248,7 @@ class RecordLog:
             DamagedRecord: One of them does not read back as it was written.
             OSError: The file cannot be read.
         """
-        try:
-            descriptor = self._descriptors.acquire(self.path)
-        except FileNotFoundError:
-            raise DamagedRecord("the file is missing", path=self.path, offset=None) from None
-        try:
-            pieces = {
-                start: self._disk.read(descriptor.number, end - start, start)
-                for start, end in runs(places)
-            }
-        finally:
-            self._descriptors.release(descriptor)
-        return self._cut(places, pieces)
-
-    def _cut(self, places: Sequence[Place], pieces: dict[int, bytes]) -> list[bytes]:
-        """Take the objects out of the pieces that hold their lines, proving each checksum."""
-        starts = list(pieces)
-        found = []
-        start = starts[0] if starts else 0
-        for key, offset, length in places:
-            if len(starts) > 1:
-                start = starts[bisect_right(starts, offset) - 1]
-            try:
-                found.append(payload(pieces[start], offset - start, length))
-            except RecordError as error:
-                named = key if self.BY_SEQUENCE else None
-                raise DamagedRecord(str(error), path=self.path, offset=offset, key=named) from error
-        return found
+        return self._reader.read(self.path, places)
 
     @property
     def memory_bytes(self) -> int:
@@ -370,25 +322,3 @@ class CatalogLog(RecordLog):
     def next_number(self) -> int:
         """The number of the next record, those on their way counted."""
         return self.index.records + 1 + self.pending
-
-
-def runs(places: Sequence[Place]) -> list[tuple[int, int]]:
-    """Return the pieces to read, as start and end in bytes, rising.
-
-    Neighbours are one piece, and so are places with only a little that is not wanted between them.
-    """
-    if not places:
-        return []
-    lengths = sum([length for _, _, length in places])
-    rising = places if places[0][1] <= places[-1][1] else places[::-1]
-    first, last = rising[0][1], rising[-1][1] + rising[-1][2]
-    # Nothing lies between them then, unless one that was modified stands elsewhere.
-    if last - first == lengths and all(first <= offset < last for _, offset, _ in places):
-        return [(first, last)]
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted([(offset, offset + length) for _, offset, length in places]):
-        if merged and start - merged[-1][1] <= _GAP_BYTES_MAX:
-            merged[-1] = (merged[-1][0], end)
-        else:
-            merged.append((start, end))
-    return merged

@@ -12,9 +12,8 @@ import logging
 from dataclasses import dataclass, field
 
 from storage.durable import Disk, and_above
-from storage.errors import DamagedRecord
 from storage.journal import SEGMENTS, segment_path
-from storage.scan import lines, read_header
+from storage.scan import generation_of, lines
 from storage.segment import BATCHES_AT, Batch, Frame, Header, batches
 
 log = logging.getLogger(__name__)
@@ -144,7 +143,7 @@ def _redo(disk: Disk, path: str, frames: list[Frame], outcome: Outcome, *, is_co
         _stop(frames[0], "the file is missing", outcome, is_copy=is_copy)
         return False
     with disk.opened(path, create=new) as descriptor:
-        generation = None if new else _generation(disk, path, descriptor)
+        generation = None if new else generation_of(disk, path, descriptor)
         size = disk.size(descriptor)
         end = 0
         for frame in frames:
@@ -161,14 +160,6 @@ def _redo(disk: Disk, path: str, frames: list[Frame], outcome: Outcome, *, is_co
             cut_torn_tail(disk, path, descriptor, end)
         disk.sync(descriptor)
     return True
-
-
-def _generation(disk: Disk, path: str, descriptor: int) -> int | None:
-    """Tell a file's generation; None where its header did not reach the disk."""
-    try:
-        return read_header(disk, path, descriptor)[0].generation
-    except DamagedRecord:
-        return None
 
 
 def _stop(frame: Frame, reason: str, outcome: Outcome, *, is_copy: bool) -> None:

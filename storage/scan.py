@@ -141,6 +141,14 @@ def read_header(disk: Disk, path: str, descriptor: int) -> tuple[LogHeader, int]
         raise DamagedRecord(f"the header is unreadable: {error}", path=path, offset=0) from error
 
 
+def generation_of(disk: Disk, path: str, descriptor: int) -> int | None:
+    """Tell a log's generation; None where its header did not reach the disk."""
+    try:
+        return read_header(disk, path, descriptor)[0].generation
+    except DamagedRecord:
+        return None
+
+
 def load(record_log: RecordLog, disk: Disk, *, owner: str) -> None:
     """Fill a log's index from its sidecar and from what the log has behind it; blocks.
 
@@ -226,7 +234,7 @@ def _attribute(record_log: RecordLog, damaged: list[Line], newest: int, below: i
     """
     index = record_log.index
     for line in damaged:
-        keys = _keys(record_log, line, newest)
+        keys = keys_about(record_log, line, newest)
         known = [key for key in keys if index.find(key) is not None]
         fresh = [key for key in keys if key > newest and (below is None or key < below)]
         if line.kind in REPLACES or line.kind in REMOVES or (known and not fresh):
@@ -239,7 +247,7 @@ def _attribute(record_log: RecordLog, damaged: list[Line], newest: int, below: i
             index.records += 1
 
 
-def _keys(record_log: RecordLog, line: Line, newest: int) -> set[int]:
+def keys_about(record_log: RecordLog, line: Line, newest: int) -> set[int]:
     """Every key that a damaged line may be about: by its object's id, by its `s`, by its place."""
     found = set()
     with suppress(ValueError):

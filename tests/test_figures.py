@@ -135,7 +135,7 @@ def disk(options: Options) -> FragileDisk:
 
 async def pieces(house: House, disk: FragileDisk, thread: str, query: str) -> int:
     before = disk.count("read_cached") + disk.count("read")
-    assert len((await done(house.list(thread, query)))["data"]) == 20
+    assert len((await done(house.messages(thread, query)))["data"]) == 20
     return disk.count("read_cached") + disk.count("read") - before
 
 

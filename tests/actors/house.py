@@ -19,7 +19,6 @@ from storage.durable import Disk
 
 NOW = 1_750_000_000.0
 SECONDS_MAX = 20.0
-_IGNORED = "assistant_id"
 
 Answer = asyncio.Future[bytes]
 
@@ -57,7 +56,7 @@ class House:
     def get_message(self, thread_id: str, message_id: str, *, org: str = "acme") -> Answer:
         return self.registry.ask_thread(org, thread_id, actors.GetMessage(message_id))
 
-    def list(self, thread_id: str, query: str = "", *, org: str = "acme") -> Answer:
+    def messages(self, thread_id: str, query: str = "", *, org: str = "acme") -> Answer:
         command = actors.ListMessages(schema.parse_list_query(query, "message"))
         return self.registry.ask_thread(org, thread_id, command)
 
@@ -110,10 +109,10 @@ async def done(answer: Answer) -> Any:
         return json.loads(await answer)
 
 
-async def refused(answer: Callable[[], Answer], kind: type[RagenError]) -> RagenError:
+async def refused(ask: Answer | Callable[[], Answer], kind: type[RagenError]) -> RagenError:
     """Insist that an ask fails so, whether at once or by its answer."""
     with pytest.raises(kind) as error:
-        await done(answer())
+        await done(ask if isinstance(ask, asyncio.Future) else ask())
     assert type(error.value) is kind
     return error.value
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -88,7 +89,7 @@ async def test_a_millisecond_may_see_more_threads_than_it_has_counters(house: Ho
     actor = house.registry._organisations["acme"].catalog
     ids = [actor._new_id() for _ in range(70_000)]
     keys = [key(each) for each, _ in ids]
-    assert all(low < high for low, high in zip(keys, keys[1:], strict=False))
+    assert all(low < high for low, high in pairwise(keys))
     assert ids[-1][1] == int(NOW * 1000) + 1, "time goes on from the newest thread's"
     thread = await house.thread()
     assert key(thread) > keys[-1]
@@ -168,7 +169,7 @@ async def test_a_create_whose_file_could_not_be_written_is_whole_once_it_is_seen
         disk.before = hook
         await refused(lambda: house.create("a", "b", "c"), OutcomeUnknown)
         *_, thread = await listed(house)
-        await refused(lambda: house.list(thread), Unavailable)
+        await refused(lambda: house.messages(thread), Unavailable)
         await refused(lambda: house.append(thread, "d"), Unavailable)
         disk.before = allow
         await until(lambda: house.registry.trouble is None)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 
 from ragen_actor.actors import Limits
 from ragen_actor.errors import Damaged, ThreadNotFound, Unavailable
-from storage import Options
+from storage import Options, Storage
 from storage.datadir import catalog_path
 from tests.actors.house import House, done, opened, refused, until
 from tests.storage.fragile_disk import FragileDisk, Held, failing
@@ -115,7 +116,7 @@ async def test_an_actor_that_reads_from_the_disk_is_not_let_go(
         thread = await house.thread("a")
         disk.reads_ahead = False
         disk.before = held = Held("read")
-        answer = house.list(thread)
+        answer = house.messages(thread)
         await until(held.reached.is_set)
         pass_time(IDLE_SECONDS + 1)
         assert len(house.registry) == 2
@@ -159,25 +160,23 @@ async def test_asks_that_come_while_an_actor_wakes_are_answered_in_order(
         thread = await house.thread("a")
     async with opened(options) as house:
         answers = [house.append(thread, str(place)) for place in range(30)]
-        page = house.list(thread, "order=asc&limit=100")
+        page = house.messages(thread, "order=asc&limit=100")
         gone = house.delete(thread)
         behind = house.append(thread)
         await asyncio.gather(*map(done, answers))
         assert (await done(page))["data"][0]["content"][0]["text"]["value"] == "a"
         await done(gone)
-        await refused(lambda: behind, ThreadNotFound)
-        await refused(lambda: house.list(thread), ThreadNotFound)
+        await refused(behind, ThreadNotFound)
+        await refused(lambda: house.messages(thread), ThreadNotFound)
         assert len(house.registry) == 1
 
 
 async def test_a_thread_that_does_not_exist_leaves_nobody_resident(house: House) -> None:
     thread = await house.thread()
     for place in range(30):
-        await refused(
-            lambda place=place: house.append(thread[:-2] + f"{place:02x}"), ThreadNotFound
-        )
-        await refused(lambda place=place: house.list(f"thread-{place:032x}"), ThreadNotFound)
-        await refused(lambda: house.list("../../etc/passwd"), ThreadNotFound)
+        await refused(partial(house.append, f"{thread[:-2]}{place:02x}"), ThreadNotFound)
+        await refused(partial(house.messages, f"thread-{place:032x}"), ThreadNotFound)
+        await refused(lambda: house.messages("../../etc/passwd"), ThreadNotFound)
     assert len(house.registry) == 2
 
 
@@ -192,7 +191,7 @@ async def test_asks_left_in_a_stopped_mailbox_are_answered_with_an_error(
     async with opened(options) as house:
         answers = [house.append(thread), house.list_threads(), house.create(), house.get(thread)]
         for answer in answers:
-            await refused(lambda answer=answer: answer, Damaged)
+            await refused(answer, Damaged)
         assert len(house.registry) == 0
         path.write_bytes(whole)
         assert await house.texts(thread) == ["a"], "the next ask wakes it again"
@@ -227,7 +226,7 @@ async def test_at_the_end_all_that_was_accepted_is_answered_and_the_rest_refused
     thread = await house.thread()
     disk.before = held = Held("batch")
     answers = [house.append(thread, str(place)) for place in range(50)]
-    answers += [house.create("new"), house.append(sleeping, "woken"), house.list(sleeping)]
+    answers += [house.create("new"), house.append(sleeping, "woken"), house.messages(sleeping)]
     closing = asyncio.create_task(house.registry.close())
     await until(held.reached.is_set)
     for ask in (lambda: house.append(thread), house.create, house.list_threads):
@@ -264,6 +263,4 @@ async def test_at_the_end_long_indices_are_left_for_the_next_start(options: Opti
 
 
 async def anew(options: Options, disk: FragileDisk | None = None) -> House:
-    from storage import Storage
-
     return House(await Storage.open(options, disk), Limits())

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ragen_actor.actors import Limits
 from ragen_actor.errors import (
     Damaged,
     InvalidRequest,
@@ -18,7 +22,7 @@ from ragen_actor.errors import (
 )
 from storage import Options
 from storage.datadir import catalog_path, thread_path
-from tests.actors.house import NOW, House, done, opened, refused, texts_of, until
+from tests.actors.house import NOW, Answer, House, done, opened, refused, texts_of, until
 from tests.storage.fragile_disk import FragileDisk, Held, failing
 
 
@@ -46,7 +50,7 @@ async def test_what_is_answered_is_what_is_stored_and_served(house: House) -> No
     thread = await house.thread()
     told = await done(house.append(thread, "hello"))
     assert await done(house.get_message(thread, told["id"])) == told
-    assert (await done(house.list(thread)))["data"] == [told]
+    assert (await done(house.messages(thread)))["data"] == [told]
 
 
 async def test_nobody_sees_a_message_before_it_is_durable(house: House, disk: FragileDisk) -> None:
@@ -107,8 +111,8 @@ async def test_a_modify_behind_a_delete_of_the_message_finds_it_gone(house: Hous
     late = house.modify_message(thread, first, metadata={"k": "v"})
     again = house.delete_message(thread, first)
     assert (await done(gone))["deleted"] is True
-    await refused(lambda: late, MessageNotFound)
-    await refused(lambda: again, MessageNotFound)
+    await refused(late, MessageNotFound)
+    await refused(again, MessageNotFound)
     await refused(lambda: house.get_message(thread, first), MessageNotFound)
     assert await house.ids(thread) == [second]
 
@@ -122,7 +126,7 @@ async def test_a_delete_waits_for_all_before_it_and_all_behind_it_find_no_thread
     gone = house.delete(thread)
     behind = [
         house.append(thread),
-        house.list(thread),
+        house.messages(thread),
         house.get_message(thread, message),
         house.modify(thread, title="x"),
         house.delete(thread),
@@ -130,7 +134,7 @@ async def test_a_delete_waits_for_all_before_it_and_all_behind_it_find_no_thread
     assert (await asyncio.gather(*map(done, before)))[1]["metadata"] == {"k": "v"}
     assert await done(gone) == {"id": thread, "object": "thread.deleted", "deleted": True}
     for answer in behind:
-        await refused(lambda answer=answer: answer, ThreadNotFound)
+        await refused(answer, ThreadNotFound)
     await refused(lambda: house.append(thread), ThreadNotFound)
     await refused(lambda: house.get(thread), ThreadNotFound)
     assert (await done(house.list_threads()))["data"] == []
@@ -142,7 +146,7 @@ async def test_a_delete_that_fails_leaves_the_thread_as_it_was(
 ) -> None:
     thread = await house.thread("a")
     disk.before = failing(call)
-    gone, behind = house.delete(thread), house.list(thread)
+    gone, behind = house.delete(thread), house.messages(thread)
     with pytest.raises((OutcomeUnknown, Unavailable)):
         await done(gone)
     assert texts_of(await done(behind)) == ["a"]
@@ -163,14 +167,12 @@ async def test_a_delete_that_takes_effect_after_its_answer_was_unknown_ends_the_
     await until(lambda: house.registry.trouble is None)
     await refused(lambda: house.get(thread), ThreadNotFound)
     await refused(lambda: house.append(thread), ThreadNotFound)
-    await refused(lambda: house.list(thread), ThreadNotFound)
+    await refused(lambda: house.messages(thread), ThreadNotFound)
 
 
 async def test_a_full_mailbox_turns_asks_away_and_takes_more_when_it_has_room(
     options: Options, disk: FragileDisk
 ) -> None:
-    from ragen_actor.actors import Limits
-
     async with opened(options, disk, Limits(mailbox_commands_max=8)) as house:
         thread = await house.thread()
         disk.before = held = Held("batch")
@@ -186,8 +188,6 @@ async def test_a_full_mailbox_turns_asks_away_and_takes_more_when_it_has_room(
 async def test_too_many_bytes_on_their_way_turn_a_write_away_and_no_read(
     options: Options, disk: FragileDisk
 ) -> None:
-    from ragen_actor.actors import Limits
-
     async with opened(options, disk, Limits(pending_bytes_max=20_000)) as house:
         thread = await house.thread("a")
         disk.before = held = Held("batch")
@@ -256,16 +256,17 @@ async def test_what_an_asker_who_left_had_not_begun_is_never_done(
     ],
 )
 async def test_metadata_is_merged_and_a_change_of_nothing_writes_nothing(
-    house: House, change: dict[str, object], expected: dict[str, str]
+    house: House, change: dict[str, Any], expected: dict[str, str]
 ) -> None:
     before = {"a": "1", "b": "2"}
     thread = await house.thread("x", metadata=before)
     (message,) = await house.ids(thread)
     await done(house.modify_message(thread, message, metadata=before))
-    for ask in (
+    asks: list[Callable[[], Answer]] = [
         lambda: house.modify(thread, **change),
         lambda: house.modify_message(thread, message, **change),
-    ):
+    ]
+    for ask in asks:
         syncs = house.syncs
         assert (await done(ask()))["metadata"] == expected
         assert house.syncs - syncs == (expected != before)
@@ -325,7 +326,7 @@ async def test_another_organisation_is_told_what_a_stranger_is_told(house: House
     for ask in (
         lambda: house.get(thread, org="globex"),
         lambda: house.append(thread, org="globex"),
-        lambda: house.list(thread, org="globex"),
+        lambda: house.messages(thread, org="globex"),
         lambda: house.get_message(thread, message, org="globex"),
         lambda: house.modify(thread, title="mine", org="globex"),
         lambda: house.delete(thread, org="globex"),
@@ -342,9 +343,9 @@ async def test_the_cursor_of_a_deleted_message_still_works(house: House) -> None
     for message in ids[3:6]:
         await done(house.delete_message(thread, message))
     for order, expected in (("asc", ["6", "7", "8"]), ("desc", ["2", "1", "0"])):
-        page = await done(house.list(thread, f"order={order}&after={ids[4]}"))
+        page = await done(house.messages(thread, f"order={order}&after={ids[4]}"))
         assert (texts_of(page), page["has_more"]) == (expected, False)
-    page = await done(house.list(thread, f"order=asc&limit=2&before={ids[4]}"))
+    page = await done(house.messages(thread, f"order=asc&limit=2&before={ids[4]}"))
     assert (texts_of(page), page["has_more"]) == (["1", "2"], True)
 
 
@@ -352,9 +353,7 @@ async def test_a_cursor_that_this_thread_never_reached_is_refused_by_name(house:
     thread, other = await house.thread("a"), await house.thread(*map(str, range(5)))
     far = (await house.ids(other))[-1]
     for param in ("after", "before"):
-        error = await refused(
-            lambda param=param: house.list(thread, f"{param}={far}"), InvalidRequest
-        )
+        error = await refused(partial(house.messages, thread, f"{param}={far}"), InvalidRequest)
         assert error.param == param
 
 
@@ -397,7 +396,7 @@ async def test_sequences_go_on_after_a_restart_even_behind_a_deleted_message(
     async with opened(options) as house:
         new = (await done(house.append(thread, "c")))["id"]
         assert int(new[16:24], 16) == int(last[16:24], 16) + 1
-        page = await done(house.list(thread, f"order=asc&after={last}"))
+        page = await done(house.messages(thread, f"order=asc&after={last}"))
         assert texts_of(page) == ["c"]
 
 
@@ -417,15 +416,15 @@ async def test_a_damaged_message_is_named_and_its_neighbours_are_served(
         thread = await house.thread("one", "two-2", "three")
     damage(options.data_dir / thread_path("acme", thread), b'"two-2"')
     async with opened(options) as house:
-        error = await refused(lambda: house.list(thread), Damaged)
+        error = await refused(lambda: house.messages(thread), Damaged)
         assert error.code == "damaged_message"
         assert "sequence 2" in error.message
         assert str(options.data_dir) not in error.message
-        first = (await done(house.list(thread, "order=asc&limit=1")))["data"][0]
-        assert texts_of(await done(house.list(thread, "limit=1"))) == ["three"]
+        first = (await done(house.messages(thread, "order=asc&limit=1")))["data"][0]
+        assert texts_of(await done(house.messages(thread, "limit=1"))) == ["three"]
         assert await done(house.get_message(thread, first["id"])) == first
         await done(house.append(thread, "four"))
-        assert texts_of(await done(house.list(thread, "limit=2"))) == ["four", "three"]
+        assert texts_of(await done(house.messages(thread, "limit=2"))) == ["four", "three"]
         await done(house.modify_message(thread, first["id"], metadata={"k": "v"}))
         await done(house.delete_message(thread, first["id"]))
         await done(house.delete(thread))
@@ -438,7 +437,7 @@ async def test_a_damaged_threads_file_spoils_no_other_thread(options: Options) -
     path.write_bytes(b"garbage" + path.read_bytes())
     async with opened(options) as house:
         for _ in range(2):
-            error = await refused(lambda: house.list(thread), Damaged)
+            error = await refused(lambda: house.messages(thread), Damaged)
             assert (error.code, str(path) in error.message) == ("damaged_thread", False)
         assert await house.texts(other) == ["b"]
         assert (await done(house.get(thread)))["id"] == thread
@@ -469,7 +468,7 @@ async def test_a_read_that_the_disk_fails_is_told_so_and_goes_on_afterwards(
     disk.reads_ahead = False
     disk.before = failing("read")
     with pytest.raises(Exception, match="could not read"):
-        await done(house.list(thread))
+        await done(house.messages(thread))
     disk.before = allow
     assert await house.texts(thread) == ["a"]
     disk.reads_ahead = True
@@ -480,8 +479,8 @@ async def test_reads_from_the_disk_and_from_memory_are_answered_alike(
 ) -> None:
     thread = await house.thread(*map(str, range(9)))
     (first, *_) = await house.ids(thread)
-    asks = [
-        lambda: house.list(thread),
+    asks: list[Callable[[], Answer]] = [
+        lambda: house.messages(thread),
         lambda: house.get_message(thread, first),
         lambda: house.get(thread),
         house.list_threads,

@@ -170,6 +170,7 @@ class FakeDisk(Disk):
         self._take_time()
         if opened.errors != opened.file.errors:
             opened.errors, opened.file.reported = opened.file.errors, True
+            self.faults.injected += 1
             self._note(f"sync {opened.path} reports an earlier error")
             raise OSError(errno.EIO, "an earlier write failed", opened.path)
         opened.file.sync()

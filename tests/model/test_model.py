@@ -102,7 +102,7 @@ class RegistryMachine(ThreadsMachine):
 
 
 def test_threads_and_messages_agree_with_a_model_over_restarts_and_crashes() -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         RegistryMachine,
         settings=settings(
             max_examples=30,
@@ -152,7 +152,7 @@ def test_the_same_agrees_over_http_with_a_server_that_is_stopped_and_killed(
             super().teardown()
             self.connection.close()
 
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         HttpMachine,
         settings=settings(
             max_examples=3,

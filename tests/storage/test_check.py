@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from storage import DataDirUnusable, Options, Storage
-from storage.check import Damage, check
+from storage.check import check
 from storage.datadir import catalog_path, thread_path
 from storage.record import encode
 from tests.storage.samples import (
@@ -51,7 +52,7 @@ def found(data_dir: Path) -> list[tuple[str, int]]:
     before = tree(data_dir)
     damages = list(check(data_dir))
     assert tree(data_dir) == before, "it changes nothing"
-    assert all(isinstance(each, Damage) and each.reason and each.hint for each in damages)
+    assert all(each.reason and each.hint for each in damages)
     return [(each.path, each.offset) for each in damages]
 
 
@@ -87,7 +88,7 @@ def test_its_progress_ends_when_all_is_read(sound: Path) -> None:
 @pytest.mark.parametrize("path", [CATALOG, LOG, "keys.jsonl"])
 def test_every_damaged_line_is_named_where_it_begins(sound: Path, path: str) -> None:
     places = starts(sound, path)
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         for offset in (start, start + 3, start + 30, start + 68, end - 2):
             flip(sound, path, offset)
             assert (path, start) in found(sound), offset - start

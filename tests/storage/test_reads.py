@@ -11,7 +11,7 @@ import pytest
 from storage import CatalogLog, Place, Storage, ThreadLog
 from storage.durable import Disk
 from storage.index import SIDECAR_RECORDS
-from storage.record_log import READ_NOW_BYTES_MAX, runs
+from storage.reader import READ_NOW_BYTES_MAX, runs
 from tests.storage.fragile_disk import FragileDisk
 from tests.storage.samples import (
     ORG,

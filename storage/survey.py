@@ -1,0 +1,192 @@
+"""What can be kept of a log that is damaged: read from front to back, decided line by line.
+
+What is sound and live is kept. A damaged line that may have been a deletion puts what it may have
+deleted in doubt, and what is in doubt is not kept: a deleted record must not come back. Only what
+nobody can know is lost, such as which record a deletion was about of which not even that is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from storage.durable import Disk
+from storage.errors import DamagedRecord
+from storage.index import unpack
+from storage.record import ADDS, DATA_AT, REMOVES, REPLACES, RecordError, prefix
+from storage.record_log import LogHeader, RecordLog
+from storage.scan import Line, keys_about, lines, misfit, read_header
+
+_TOMBSTONE_LINE_BYTES_MAX = 200
+"""A tombstone is an id and a time; what is known to be longer was none."""
+_LINE_BYTES_MIN = 100
+"""No message is shorter: so many at most stood in a stretch that tells nothing any more."""
+
+
+class Stretch(NamedTuple):
+    """Bytes of a log that are not kept where they are.
+
+    Attributes:
+        offset: From the start of the log.
+        data: As they stand there.
+        fault: Why they are not kept.
+    """
+
+    offset: int
+    data: bytes
+    fault: str
+
+
+class Place(NamedTuple):
+    """Where a line stands, in bytes."""
+
+    offset: int
+    length: int
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a log holds.
+
+    Attributes:
+        header: Its first line; None when that is unreadable.
+        foreign: The file is another log's, as its header says.
+        live: The newest sound version of each record, by key.
+        tombstones: Sound ones, by the key of what they removed.
+        doubtful: Sound versions of what a damaged line may have removed.
+        damaged: Stretches that are not as they were written, neighbours joined.
+        last_key: The highest key that was given out, as far as can be told; never too low.
+        last_ms: The creation time of the newest record, as far as can be told, Unix milliseconds.
+        generation: Of the file, as far as can be told.
+    """
+
+    header: LogHeader | None = None
+    foreign: bool = False
+    live: dict[int, Place] = field(default_factory=dict)
+    tombstones: dict[int, Place] = field(default_factory=dict)
+    doubtful: dict[int, Place] = field(default_factory=dict)
+    damaged: list[Stretch] = field(default_factory=list)
+    last_key: int = 0
+    last_ms: int = 0
+    generation: int = 1
+
+    @property
+    def is_sound(self) -> bool:
+        """Tell whether the log is as it was written."""
+        return self.header is not None and not self.foreign and not self.damaged
+
+
+def survey(log: RecordLog, disk: Disk, owner: str) -> Survey:
+    """Read a whole log; blocks.
+
+    Args:
+        log: Whose path and kinds count; it is not filled.
+        disk: Where it lies.
+        owner: The id that its header must name.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    found = Survey()
+    with disk.opened(log.path) as descriptor:
+        start = 0
+        try:
+            found.header, start = read_header(disk, log.path, descriptor)
+        except DamagedRecord:
+            pass
+        else:
+            found.foreign = found.header.id != owner
+            found.generation = found.header.generation
+            found.last_key, found.last_ms = found.header.last_key, found.header.last_ms
+        reader = _Reader(log, found)
+        for line in lines(disk, descriptor, start, disk.size(descriptor)):
+            reader.take(line)
+        reader.end()
+    _ask_sidecar(log, disk, found)
+    return found
+
+
+class _Reader:
+    """Takes in a log's lines one after the other."""
+
+    def __init__(self, log: RecordLog, found: Survey) -> None:
+        self._log = log
+        self._found = found
+        self._newest = 0
+        self._ceiling = 0
+
+    def take(self, line: Line) -> None:
+        fault = line.fault or misfit(self._log, line)
+        if not fault and line.kind in ADDS and self._key(line) <= self._newest:
+            fault = "the record is not in the order in which it was written"
+        if fault:
+            self._set_aside(line, fault)
+        else:
+            self._enter(line)
+
+    def end(self) -> None:
+        """Give out no key again that a damaged line may have had."""
+        found = self._found
+        found.last_key = max(found.last_key, self._newest, self._ceiling)
+
+    def _key(self, line: Line) -> int:
+        return self._log.key(line.sequence, line.payload)
+
+    def _enter(self, line: Line) -> None:
+        found, key = self._found, self._key(line)
+        found.doubtful.pop(key, None)
+        if line.kind in REMOVES:
+            found.live.pop(key, None)
+            found.tombstones[key] = Place(line.offset, len(line.data))
+        elif key not in found.tombstones:
+            # A version whose first line is lost is the record all the same.
+            found.live[key] = Place(line.offset, len(line.data))
+            found.last_ms = max(found.last_ms, self._log.created_ms(line.payload))
+        self._newest = max(self._newest, key)
+
+    def _set_aside(self, line: Line, fault: str) -> None:
+        found = self._found
+        last = found.damaged[-1] if found.damaged else None
+        if last is not None and last.offset + len(last.data) == line.offset:
+            found.damaged[-1] = last._replace(data=last.data + line.data)
+        else:
+            found.damaged.append(Stretch(line.offset, line.data, fault))
+        if found.header is None and line.offset == 0:
+            return
+        if _may_remove(line):
+            for key in keys_about(self._log, line, self._newest):
+                if key in found.live:
+                    found.doubtful[key] = found.live.pop(key)
+        if self._log.BY_SEQUENCE:
+            self._ceiling = max(self._ceiling, self._newest) + _adds_max(line)
+
+
+def _is_whole(line: Line) -> bool:
+    """Tell whether a damaged line has the length that it says: then its kind is believed."""
+    try:
+        return DATA_AT + prefix(line.data[:DATA_AT])[2] + 2 == len(line.data)
+    except (RecordError, IndexError):
+        return False
+
+
+def _may_remove(line: Line) -> bool:
+    return not _is_whole(line) or len(line.data) <= _TOMBSTONE_LINE_BYTES_MAX
+
+
+def _adds_max(line: Line) -> int:
+    """Tell how many records a damaged line may have added."""
+    if _is_whole(line):
+        return 0 if line.kind in REPLACES or line.kind in REMOVES else 1
+    return max(1, len(line.data) // _LINE_BYTES_MIN)
+
+
+def _ask_sidecar(log: RecordLog, disk: Disk, found: Survey) -> None:
+    """A sidecar that is sound in itself was written for this log: it knows how far it had come."""
+    try:
+        sidecar = unpack(disk.read_file(log.sidecar_path))
+    except OSError:
+        return
+    if sidecar is not None:
+        found.last_key = max(found.last_key, sidecar.index.last_key)
+        found.last_ms = max(found.last_ms, sidecar.index.last_ms)
+        found.generation = max(found.generation, sidecar.generation)
