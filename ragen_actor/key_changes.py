@@ -91,7 +91,7 @@ def create_key(
         hint=_hint(token),
     )
     _make_directory(data_dir)
-    with _locked(data_dir, create=True) as (disk, descriptor):
+    with locked(data_dir, create=True) as (disk, descriptor):
         known = _read(disk, descriptor)
         existing = {each.org for each in known.keys.values()} | set(disk.names(_ORGS))
         for other in existing - {org}:
@@ -117,7 +117,7 @@ def revoke_key(data_dir: Path, which: str, now: float) -> Key:
         OSError: The file cannot be written; the key may still be good.
     """
     try:
-        with _locked(data_dir, create=False) as (disk, descriptor):
+        with locked(data_dir, create=False) as (disk, descriptor):
             known = _read(disk, descriptor)
             key = _meant(which, known)
             if not key.revoked:
@@ -147,7 +147,7 @@ def _meant(which: str, known: KeyFile) -> Key:
 
 
 @contextmanager
-def _locked(data_dir: Path, *, create: bool) -> Iterator[tuple[Disk, int]]:
+def locked(data_dir: Path, *, create: bool) -> Iterator[tuple[Disk, int]]:
     """Open the file and keep every other process from changing it for the length of a block."""
     disk = Disk(data_dir)
     deadline = time.monotonic() + LOCK_SECONDS_MAX

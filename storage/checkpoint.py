@@ -55,6 +55,7 @@ class Checkpointer:
         self._freed = asyncio.Event()
         self._closing = False
         self._whole_trusted = True
+        self._suspect: set[str] = set()
         self.freed: Callable[[], None] = lambda: None
         self.trouble: str | None = None
 
@@ -120,6 +121,7 @@ class Checkpointer:
                 log.error("%s still lacks lines that the journal holds: %s", path, error)
                 continue
             self._journal.paid(path)
+            self._suspect.discard(path)
             done.add(path)
         return done
 
@@ -134,7 +136,9 @@ class Checkpointer:
         started = self._clock()
         count = len(segment.dirty)
         durable = self._sync_everything(segment) or self._sync_each(segment)
-        durable |= self.rewrite(segment.dirty.keys() - durable)
+        # What failed once is written again through a descriptor of its own until that succeeds:
+        # a second sync of the first would report success, and the bytes might be lost.
+        durable |= self.rewrite(sorted(segment.dirty.keys() - durable))
         for path in durable:
             self._descriptors.release(segment.dirty.pop(path))
         try:
@@ -166,7 +170,7 @@ class Checkpointer:
         if not done:
             return set()
         segment.directories.clear()
-        return set(segment.dirty)
+        return segment.dirty.keys() - self._suspect
 
     def _sync_each(self, segment: Segment) -> set[str]:
         """Make each file durable by itself, a few at a time; return those that were."""
@@ -174,10 +178,16 @@ class Checkpointer:
         parts = [files[start::SYNCERS] for start in range(min(SYNCERS, len(files)))]
         syncs = [self._syncers.submit(self._sync_part, part) for part in parts]
         wait(syncs)
-        return {path for sync in syncs for path in sync.result()}
+        durable = {path for sync in syncs for path in sync.result()}
+        self._suspect |= segment.dirty.keys() - durable
+        return durable
 
     def _sync_part(self, files: list[tuple[str, Descriptor]]) -> set[str]:
-        return {path for path, descriptor in files if self._sync(path, descriptor)}
+        return {
+            path
+            for path, descriptor in files
+            if path not in self._suspect and self._sync(path, descriptor)
+        }
 
     def _sync(self, path: str, descriptor: Descriptor) -> bool:
         started = self._clock()

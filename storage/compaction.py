@@ -128,16 +128,20 @@ class Compactor:
         self._turn = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
 
-    async def compact(self, target: RecordLog) -> bool:
-        """Replace a log by its next generation; its owner keeps it open meanwhile.
+    def compact(self, target: RecordLog) -> Coroutine[None, None, bool]:
+        """Replace a log by its next generation; its owner keeps it open from this call on.
 
         Returns:
             Whether that was done. A damaged log is left as it is, and so is one that fails to be
             rewritten; both are logged.
         """
-        if target.compacting or not target.end:
+        wanted = not target.compacting and target.end > 0
+        target.compacting |= wanted
+        return self._begin(target, wanted)
+
+    async def _begin(self, target: RecordLog, wanted: bool) -> bool:
+        if not wanted:
             return False
-        target.compacting = True
         try:
             async with self._turn:
                 return await self._compact(target)

@@ -258,8 +258,11 @@ class Storage:
         self._descriptors.release(self._descriptors.acquire(opened.path))
 
     def _load_catalog(self, opened: CatalogLog, org: str) -> None:
-        fresh = not self.disk.exists(opened.path) and not self.disk.names(
-            f"{org_path(org)}/threads"
+        disk, folder = self.disk, f"{org_path(org)}/threads"
+        fresh = not disk.exists(opened.path) and not any(
+            name.endswith(".jsonl")
+            for each in disk.names(folder)
+            for name in disk.names(f"{folder}/{each}")
         )
         if not fresh:
             self._load(opened, org)

@@ -20,11 +20,18 @@ Place = tuple[int, int, int]
 
 
 class Reader:
-    """Reads the objects that stand at known places of a log."""
+    """Reads the objects that stand at known places of a log.
 
-    def __init__(self, disk: Disk, descriptors: Descriptors) -> None:
+    Args:
+        disk: Where it lies.
+        descriptors: The open files.
+        by_sequence: The log's keys are sequences, which may be told to a client.
+    """
+
+    def __init__(self, disk: Disk, descriptors: Descriptors, *, by_sequence: bool) -> None:
         self._disk = disk
         self._descriptors = descriptors
+        self._by_sequence = by_sequence
 
     def read_now(self, path: str, places: Sequence[Place]) -> list[bytes] | None:
         """Return the objects at these places, or None when that would mean waiting for the disk.
@@ -77,7 +84,7 @@ class Reader:
             try:
                 found.append(payload(pieces[start], offset - start, length))
             except RecordError as error:
-                named = key if self.BY_SEQUENCE else None
+                named = key if self._by_sequence else None
                 raise DamagedRecord(str(error), path=path, offset=offset, key=named) from error
         return found
 

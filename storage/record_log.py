@@ -110,7 +110,7 @@ class RecordLog:
         self.dropped = False
         self._waiting: list[Callable[[], None]] = []
         self._quiet: Callable[[], None] | None = None
-        self._reader = Reader(disk, descriptors)
+        self._reader = Reader(disk, descriptors, by_sequence=self.BY_SEQUENCE)
 
     @staticmethod
     def key(sequence: int, data: bytes) -> int:

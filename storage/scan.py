@@ -111,7 +111,7 @@ def _damaged(rest: bytes, offset: int, fault: str, stop: int = 0) -> Line:
     return Line(offset, rest[:length], kind, sequence, fault)
 
 
-def misfit(log: type[RecordLog], line: Line) -> str:
+def misfit(log: type[RecordLog] | RecordLog, line: Line) -> str:
     """Say what a sound line has no business to say in such a log; empty if all is well."""
     if line.kind not in {log.ADD, log.REPLACE, log.REMOVE}:
         return f"a record of kind {line.kind} does not belong here"

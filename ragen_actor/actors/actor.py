@@ -12,23 +12,18 @@ from typing import Protocol, TypeVar
 from ragen_actor import schema
 from ragen_actor.actors.commands import Command
 from ragen_actor.actors.mailbox import Envelope, Mailbox
+from ragen_actor.actors.seam import translated
 from ragen_actor.errors import (
-    Damaged,
     InvalidRequest,
-    OutcomeUnknown,
     RagenError,
     StorageFailed,
     Unavailable,
 )
 from storage import (
-    DamagedRecord,
-    NoRoom,
     Place,
     RecordLog,
     Storage,
     StorageError,
-    WriteFailed,
-    WriteRefused,
 )
 from storage.record_log import Append
 
@@ -250,27 +245,6 @@ class Actor:
                 self._guard(envelope, then)
 
         storage.commit(appends, done)
-
-
-def translated(error: StorageError) -> RagenError:
-    """Say in the words of the domain, and without a path, what storage failed with."""
-    if isinstance(error, NoRoom):
-        return Unavailable(
-            "The server has no room left on its disk.",
-            code="insufficient_storage",
-            retry_after_ms=10_000,
-        )
-    if isinstance(error, WriteRefused):
-        return Unavailable("The server cannot write at the moment. Please try again.")
-    if isinstance(error, WriteFailed):
-        return OutcomeUnknown("The server failed to store your request; its outcome is unknown.")
-    log.error("%s", error)
-    if isinstance(error, DamagedRecord) and error.key is not None:
-        return Damaged(
-            f"The message with sequence {error.key} is damaged and cannot be read.",
-            code="damaged_message",
-        )
-    return Damaged("The thread is damaged and cannot be read.", code="damaged_thread")
 
 
 def page(

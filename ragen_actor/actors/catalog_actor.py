@@ -9,7 +9,7 @@ from ragen_actor.actors import commands
 from ragen_actor.actors.actor import Actor, State, World, page
 from ragen_actor.actors.commands import Command
 from ragen_actor.actors.mailbox import Envelope
-from ragen_actor.actors.thread_actor import too_long, turn
+from ragen_actor.actors.turns import too_long, turn
 from ragen_actor.errors import ThreadNotFound
 from storage import CatalogLog, LogHeader, RecordError, ThreadLog
 from storage.record_log import Append

@@ -13,9 +13,10 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
 from ragen_actor import schema
-from ragen_actor.actors.actor import Actor, Clock, State, World, translated
+from ragen_actor.actors.actor import Actor, Clock, State, World
 from ragen_actor.actors.catalog_actor import CatalogActor
 from ragen_actor.actors.commands import CatalogCommand, GetThread, ThreadCommand
+from ragen_actor.actors.seam import translated
 from ragen_actor.actors.thread_actor import ThreadActor
 from ragen_actor.errors import RagenError, StorageFailed, ThreadNotFound, Unavailable
 from storage import Storage, StorageError, ThreadLog

@@ -11,7 +11,8 @@ from ragen_actor.actors import commands
 from ragen_actor.actors.actor import Actor, State, World, page
 from ragen_actor.actors.commands import Command
 from ragen_actor.actors.mailbox import Envelope
-from ragen_actor.errors import InvalidRequest, MessageNotFound, RagenError, ThreadNotFound
+from ragen_actor.actors.turns import after_change, too_long, turn
+from ragen_actor.errors import MessageNotFound, ThreadNotFound
 from storage import CatalogLog, Place, RecordError, ThreadLog, Tombstone
 
 _RESIDENT_BYTES = 3072
@@ -200,7 +201,7 @@ class ThreadActor(Actor):
 
         def found(objects: list[bytes]) -> None:
             thread = schema.decode_thread(objects[0])
-            changed = _changed(thread, change)
+            changed = after_change(thread, change)
             if changed == thread:
                 self._answer(envelope, objects[0])
                 return
@@ -265,51 +266,3 @@ class ThreadActor(Actor):
         if place is None:
             raise ThreadNotFound(self.thread_id)
         return place
-
-
-def turn(
-    thread_id: str, message: schema.NewMessage, *, ms: int, sequence: int, random: int
-) -> bytes:
-    """Return a new message as it is stored and served.
-
-    Args:
-        thread_id: Whose it is.
-        message: What was sent.
-        ms: Its creation time, Unix milliseconds.
-        sequence: Its place in the thread, from 1.
-        random: 48 random bits.
-    """
-    created_at = ms // 1000
-    return schema.encode(
-        schema.Message(
-            id=schema.make_message_id(ms, sequence, random),
-            created_at=created_at,
-            thread_id=thread_id,
-            role=message.role,
-            content=message.content,
-            attachments=message.attachments,
-            metadata=message.metadata,
-            completed_at=created_at,
-        )
-    )
-
-
-def too_long() -> RagenError:
-    """Say that an object is longer than a line may be."""
-    return InvalidRequest(
-        "Invalid 'content': the message is too large to be stored.", param="content"
-    )
-
-
-def _changed(thread: schema.Thread, change: schema.ModifyThread) -> schema.Thread:
-    """Return the thread as it is after a change; what is UNSET stays as it was."""
-    title = thread.title if change.title is msgspec.UNSET else change.title
-    resources = change.tool_resources
-    return msgspec.structs.replace(
-        thread,
-        title=title,
-        tool_resources=thread.tool_resources if resources is msgspec.UNSET else resources,
-        metadata=thread.metadata
-        if change.metadata is msgspec.UNSET
-        else schema.merge_metadata(thread.metadata, change.metadata),
-    )

@@ -86,11 +86,11 @@ class House:
         return str((await done(self.create(*texts, org=org, **fields)))["id"])
 
     async def ids(self, thread_id: str, *, org: str = "acme") -> list[str]:
-        page = await done(self.list(thread_id, "order=asc&limit=100", org=org))
+        page = await done(self.messages(thread_id, "order=asc&limit=100", org=org))
         return [message["id"] for message in page["data"]]
 
     async def texts(self, thread_id: str, *, org: str = "acme") -> list[str]:
-        page = await done(self.list(thread_id, "order=asc&limit=100", org=org))
+        page = await done(self.messages(thread_id, "order=asc&limit=100", org=org))
         return texts_of(page)
 
     @property

@@ -216,7 +216,7 @@ class Session:
 
     def _passivate(self, org: Org, thread: str) -> None:
         log = org.threads[thread]
-        if log is not None and not org.busy.get(thread):
+        if log is not None and not org.busy.get(thread) and not log.compacting:
             self.storage.leave(log)
             org.threads[thread] = None
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage import CatalogLog, Place, Storage, ThreadLog
+from storage.descriptors import Descriptors
 from storage.durable import Disk
 from storage.index import SIDECAR_RECORDS
 from storage.reader import READ_NOW_BYTES_MAX, runs
@@ -115,7 +116,7 @@ async def test_more_than_a_loop_may_copy_is_read_elsewhere(
 async def test_a_file_that_nobody_has_open_is_opened_elsewhere(
     storage: Storage, disk: FragileDisk, log: ThreadLog
 ) -> None:
-    other = ThreadLog(log.path + ".other", disk, log._descriptors)
+    other = ThreadLog(log.path + ".other", disk, Descriptors(disk, 1))
     assert other.read_now([]) == []
     assert other.read_now([(1, 0, 10)]) is None
     with pytest.raises(Exception, match="missing"):

@@ -1,0 +1,31 @@
+"""The seam to storage: its failures in the words of the domain, without a path."""
+
+from __future__ import annotations
+
+import logging
+
+from ragen_actor.errors import Damaged, OutcomeUnknown, RagenError, Unavailable
+from storage import DamagedRecord, NoRoom, StorageError, WriteFailed, WriteRefused
+
+log = logging.getLogger(__name__)
+
+
+def translated(error: StorageError) -> RagenError:
+    """Say in the words of the domain, and without a path, what storage failed with."""
+    if isinstance(error, NoRoom):
+        return Unavailable(
+            "The server has no room left on its disk.",
+            code="insufficient_storage",
+            retry_after_ms=10_000,
+        )
+    if isinstance(error, WriteRefused):
+        return Unavailable("The server cannot write at the moment. Please try again.")
+    if isinstance(error, WriteFailed):
+        return OutcomeUnknown("The server failed to store your request; its outcome is unknown.")
+    log.error("%s", error)
+    if isinstance(error, DamagedRecord) and error.key is not None:
+        return Damaged(
+            f"The message with sequence {error.key} is damaged and cannot be read.",
+            code="damaged_message",
+        )
+    return Damaged("The thread is damaged and cannot be read.", code="damaged_thread")
