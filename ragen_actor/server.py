@@ -32,6 +32,7 @@ KEYRING_LOOK_SECONDS = 0.5
 
 _DESCRIPTORS_RESERVED = 128
 _BACKLOG = 512
+_DIRTY_FILES_FEW = 512
 
 
 def run(config: Config, announce: Callable[[str], None]) -> int:
@@ -124,7 +125,9 @@ def _options(config: Config) -> Options:
     # Each of the four segments may hold as many files open as one checkpoint syncs.
     dirty_files_max = min(settings.dirty_files_max, budget // 6)
     if dirty_files_max < settings.dirty_files_max:
-        log.info(
+        level = logging.WARNING if dirty_files_max < _DIRTY_FILES_FEW else logging.DEBUG
+        log.log(
+            level,
             "the limit of open files is %d: checkpoints come after %d files (raise it with ulimit)",
             allowed,
             dirty_files_max,

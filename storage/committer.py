@@ -18,6 +18,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 
 from storage.checkpoint import Checkpointer
 from storage.descriptors import Descriptor, Descriptors
@@ -181,11 +182,13 @@ class Committer:
         self._kicked = False
         if self._writing:
             return
-        if self._jobs:
+        while self._jobs:
             job, answer = self._jobs.popleft()
+            if answer.cancelled():
+                continue
             self._writing = True
             alone = self._loop.run_in_executor(self._executor, job)
-            alone.add_done_callback(lambda done: self._finish_job(answer, done))
+            alone.add_done_callback(partial(self._finish_job, answer))
             return
         if not self._queue:
             self._idle.set()

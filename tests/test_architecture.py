@@ -30,6 +30,7 @@ ROOMS = {
     "keyring": {"storage"},
     "key_changes": {"storage"},
     "key_file": {"storage"},
+    "key_repair": {"storage"},
 }
 ENTRY = {"__main__": {"cli"}, "__init__": set()}
 
