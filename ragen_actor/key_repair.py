@@ -1,4 +1,4 @@
-"""Repair of the file of API keys: what is unreadable is laid beside it, what is readable is kept."""
+"""Repair of the file of API keys: what is unreadable is laid beside it, the rest is kept."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ def repair_keys(data_dir: Path, now: float) -> Iterator[Deed]:
             return
         for damage in known.damaged:
             yield _kept(disk, content, damage.offset, damage.reason)
+        if known.sound_bytes < len(content):
+            yield _kept(disk, content, known.sound_bytes, "the last line has no end")
         disk.write_aside(KEYS_FILE, _written(known, int(now)))
         yield Deed(
             KEYS_FILE,

@@ -14,6 +14,8 @@ import uvloop
 from aiohttp import web
 
 from ragen_actor.actors import Limits, Registry
+from ragen_actor.actors.sweep import Report, sweep
+from ragen_actor.control import REPORT_SECONDS, Control
 from ragen_actor.keyring import KEYS_FILE, Keyring
 from ragen_actor.settings import Config
 from ragen_actor.token_bucket import TokenBuckets
@@ -48,6 +50,41 @@ def run(config: Config, announce: Callable[[str], None]) -> int:
         OSError: It cannot be read or written, or the address is taken.
     """
     return uvloop.run(_serve(config, announce))
+
+
+def compact_alone(config: Config, *, now: bool, show: Callable[[Report], None]) -> Report:
+    """Compact a data directory that no server has; return what was done.
+
+    Args:
+        config: All settings.
+        now: All that is dead, not only what is due.
+        show: Called every half second with how far it is.
+
+    Raises:
+        DataDirInUse: A server has it.
+        StorageError: It cannot be used, or the journal could not be cleared.
+        OSError: The disk fails.
+    """
+    return uvloop.run(_compact(config, now, show))
+
+
+async def _compact(config: Config, now: bool, show: Callable[[Report], None]) -> Report:
+    storage = await Storage.open(_options(config))
+    try:
+        registry = _registry(config, storage)
+        report = Report()
+        work = asyncio.create_task(sweep(storage, registry, report, now=now))
+        try:
+            while not work.done():
+                show(report)
+                await asyncio.wait({work}, timeout=REPORT_SECONDS)
+            await work
+        finally:
+            work.cancel()
+            await registry.close()
+    finally:
+        await storage.close()
+    return report
 
 
 async def _serve(config: Config, announce: Callable[[str], None]) -> int:
@@ -87,10 +124,13 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
             storage.recovered.batches,
         )
         watching = asyncio.create_task(_watch(keyring), name="keyring")
+        control = Control(config.storage.data_dir, storage, registry)
+        await control.start()
         await stop.wait()
         log.info("stopping: what was accepted is answered first")
         gate.draining = True
         watching.cancel()
+        await control.stop()
         await site.stop()
         await _drain(registry, config.server.shutdown_seconds)
     finally:

@@ -71,9 +71,15 @@ def _is_whole(disk: Disk, org: str, thread_id: str) -> bool:
     try:
         cut_unfinished_line(disk, path)
         with disk.opened(path) as descriptor:
-            header, length = read_header(disk, path, descriptor)
-            return disk.size(descriptor) >= length + header.create_bytes
-    except (FileNotFoundError, DamagedRecord):
+            size = disk.size(descriptor)
+            try:
+                header, length = read_header(disk, path, descriptor)
+            except DamagedRecord as error:
+                # A first line that has its end is damaged: the copying did not stop in it.
+                log.error("%s", error)
+                return size > 0
+            return size >= length + header.create_bytes
+    except FileNotFoundError:
         return False
 
 

@@ -30,7 +30,7 @@ from storage.segment import BATCHES_AT, Header, batches
 
 Progress = Callable[[int, int], None]
 
-_RESTORE = "restore the file from a backup, or keep what is readable of it"
+_RESTORE = "restore the file from a backup, or keep what is readable: ragen-actor check --repair"
 
 
 @dataclass(frozen=True, slots=True)

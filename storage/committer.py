@@ -35,6 +35,8 @@ BATCH_BYTES_MAX = 8 * 1024 * 1024
 BATCH_LINES_MAX = 1000
 _FRAME_BYTES = 160
 """What a line in a file of its own adds to a batch, in bytes, besides itself."""
+_NAMES_RESERVED = 64
+"""Files that can be made must be so many: a thread that gets none owes its lines to the journal."""
 FREE_SEGMENT_SECONDS_MAX = 10.0
 """How long a batch waits for a checkpoint to free a segment before it is refused."""
 OWED_RETRY_SECONDS = 1.0
@@ -107,7 +109,7 @@ class Committer:
 
     @property
     def trouble(self) -> str | None:
-        """Why the journal did not take the last batch, or what a file still lacks; None if neither."""
+        """Why the journal did not take the last batch, or a file its lines; None if neither."""
         return self._refused or self._lacking
 
     def submit(self, appends: Sequence[Append], done: Done) -> None:
@@ -280,6 +282,12 @@ class Committer:
             raise NoRoom(
                 f"{free} bytes are free, the reserve is {self._options.disk_reserve_bytes}",
                 hint="free some space, or lower [storage] disk_reserve_bytes",
+            )
+        names = self._disk.free_names()
+        if names is not None and names < _NAMES_RESERVED + len(frames):
+            raise NoRoom(
+                f"{names} more files can be made, {_NAMES_RESERVED} are reserved",
+                hint="remove some files, or make a file system with more inodes",
             )
         if rotate:
             self._journal.rotate()

@@ -17,7 +17,7 @@ from concurrent.futures import Executor
 from storage.committer import Committer
 from storage.descriptors import Descriptors
 from storage.draft import Draft
-from storage.durable import Disk
+from storage.durable import Disk, and_above
 from storage.errors import DamagedRecord, StorageError
 from storage.index import Index
 from storage.record import REMOVES
@@ -126,6 +126,7 @@ class Compactor:
         self._committer = committer
         self._executor = executor
         self._turn = asyncio.Lock()
+        self._ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
     def compact(self, target: RecordLog) -> Coroutine[None, None, bool]:
@@ -150,6 +151,13 @@ class Compactor:
             return False
         finally:
             target.compacting = False
+            self._ended.set()
+            self._ended = asyncio.Event()
+
+    async def settled(self, target: RecordLog) -> None:
+        """Return when the log is not being rewritten."""
+        while target.compacting:
+            await self._ended.wait()
 
     async def _compact(self, target: RecordLog) -> bool:
         before = target.end
@@ -181,11 +189,16 @@ class Compactor:
         await quiet
 
     async def _name_lasts(self, target: RecordLog) -> None:
-        """Make the new file's name durable; until then the log takes no writes."""
+        """Make the new file's name durable; until then the log takes no writes.
+
+        Its folder may be so new that no checkpoint has made the folder's own name durable, and the
+        journal could not bring back this generation as it could the one before.
+        """
         folder = target.path.rpartition("/")[0]
         while True:
             try:
-                await self._run(self._disk.sync_directory, folder)
+                for each in and_above(folder):
+                    await self._run(self._disk.sync_directory, each)
             except OSError as error:
                 log.error("%s: its new name is not durable: %s", target.path, error)
                 target.owed = True

@@ -97,8 +97,12 @@ def prepare(disk: Disk, lock_descriptor: int, journal_segment_bytes: int) -> boo
             )
         Journal.create(disk, journal_segment_bytes)
         disk.make_directory(ORGS)
+        # Their names first: whoever finds the meta file after a power cut must find them too.
+        disk.sync_directory(".")
         write_meta(disk, Meta(FORMAT, int(time.time()), inode))
         return False
+    # A start that was killed between the rename and the sync left its name in memory only.
+    disk.sync_directory(".")
     return meta.lock_inode != inode
 
 

@@ -190,6 +190,14 @@ class Disk:
         stat = os.statvfs(self._prefix)
         return stat.f_bavail * stat.f_frsize
 
+    def free_names(self) -> int | None:
+        """Return how many more files can be made; None where that has no bound or is unknown."""
+        try:
+            stat = os.statvfs(self._prefix)
+        except OSError:
+            return None
+        return stat.f_favail if stat.f_files else None
+
     @contextmanager
     def opened(self, path: str, *, create: bool = False) -> Iterator[int]:
         """Open a file for the length of a block."""

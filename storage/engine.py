@@ -10,24 +10,30 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from storage.adoption import adopt
 from storage.checkpoint import SYNCERS, Checkpointer
 from storage.committer import Committer, Done
-from storage.compaction import Compactor
-from storage.datadir import catalog_path, lock, mark_original, org_path, prepare, thread_path
+from storage.datadir import (
+    catalog_path,
+    lock,
+    mark_original,
+    org_path,
+    prepare,
+    thread_path,
+)
 from storage.descriptors import Descriptors
-from storage.durable import Disk
+from storage.durable import Disk, and_above
 from storage.index import SIDECAR_RECORDS, pack, seal
 from storage.journal import Journal
 from storage.options import Options
 from storage.reader import Place
-from storage.reaper import Reaper
 from storage.record_log import Append, CatalogLog, RecordLog, ThreadLog
 from storage.recovery import Outcome, recover
 from storage.scan import load
+from storage.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +47,10 @@ class Storage:
     Attributes:
         disk: Where it lies.
         recovered: What the start had to do again.
+        upkeep: Compaction and all that takes from the disk what was deleted; there once started.
     """
+
+    upkeep: Upkeep
 
     def __init__(
         self,
@@ -63,8 +72,8 @@ class Storage:
         self._housekeeping = executors(1, "housekeeping")
         self._clock = clock
         self._time_of_day = time_of_day
-        self._tasks: set[asyncio.Task[object]] = set()
         self._descriptors = Descriptors(disk, options.open_files_max)
+        self._lasting: set[str] = set()
         self._journal = Journal(disk, options.journal_segment_bytes, clock)
         self._loop = asyncio.get_running_loop()
         self._started = False
@@ -162,26 +171,19 @@ class Storage:
             self._clock,
         )
         self._checkpointer.freed = self._committer.kick
-        self._compactor = Compactor(
-            self.disk, self._descriptors, self._committer, self._housekeeping
-        )
-        self._reaper = Reaper(
+        self.upkeep = Upkeep(
             self.disk,
             self._journal,
             self._descriptors,
+            self._committer,
+            self._checkpointer,
             self._housekeeping,
             self._options,
             self._time_of_day,
         )
-        self._spawn(self._reaper.run(), "reaper")
         self._checkpoints = asyncio.create_task(self._checkpointer.run(), name="checkpoints")
         self._ticker = self._loop.call_later(TICK_SECONDS, self._tick)
         self._started = True
-
-    def _spawn(self, work: Coroutine[None, None, object], name: str) -> None:
-        task: asyncio.Task[object] = self._loop.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def _tick(self) -> None:
         self._committer.retire()
@@ -255,6 +257,13 @@ class Storage:
 
     def _load(self, opened: RecordLog, owner: str) -> None:
         load(opened, self.disk, owner=owner)
+        folder = opened.path.rpartition("/")[0]
+        if opened.generation > 1 and folder not in self._lasting:
+            # A run that was killed just after it renamed this generation left the name in memory,
+            # and a frame that names the generation would find the one before after a power cut.
+            for each in and_above(folder):
+                self.disk.sync_directory(each)
+            self._lasting.add(folder)
         self._descriptors.release(self._descriptors.acquire(opened.path))
 
     def _load_catalog(self, opened: CatalogLog, org: str) -> None:
@@ -277,14 +286,7 @@ class Storage:
         records = record_log.index.records
         if records - record_log.sidecar_records >= max(SIDECAR_RECORDS, records // 8):
             self._save_index(record_log)
-        options = self._options
-        dead = record_log.dead_bytes
-        if (
-            dead >= options.compact_dead_bytes
-            and dead >= options.compact_dead_ratio * record_log.end
-            and not record_log.compacting
-        ):
-            self._spawn(self._compactor.compact(record_log), f"compaction of {record_log.path}")
+        self.upkeep.tend(record_log)
 
     def leave(self, record_log: RecordLog) -> None:
         """See to what a log needs when nobody keeps it open any more."""
@@ -294,24 +296,19 @@ class Storage:
 
     def bury(self, org: str, thread_id: str, deleted_at: int) -> None:
         """Remember to remove the file of a deleted thread, later."""
-        self._reaper.bury(org, thread_id, deleted_at)
+        self.upkeep.bury(org, thread_id, deleted_at)
 
     async def compact(self, record_log: RecordLog) -> bool:
         """Rewrite a log without what is dead in it; tell whether that was done."""
-        return await self._compactor.compact(record_log)
+        return await self.upkeep.compact(record_log)
 
     async def reap(self, *, now: bool = False) -> int:
         """Remove files of deleted threads that are due, or all that may go `now`; tell how many."""
-        if now:
-            return await self._reaper.reap(0.0, 1 << 30)
-        options = self._options
-        return await self._reaper.reap(options.reap_seconds, options.reap_files_per_second)
+        return await self.upkeep.reap(now=now)
 
     async def checkpoint(self) -> None:
         """Return when every file is durable by itself, and the journal has nothing to do."""
-        await self._committer.alone(self._journal.abandon)
-        self._checkpointer.look()
-        await self._checkpointer.all_free()
+        await self.upkeep.checkpoint()
 
     def _save_index(self, record_log: RecordLog) -> None:
         if record_log.saving or record_log.owed or record_log.compacting:
@@ -344,9 +341,9 @@ class Storage:
     async def close(self) -> None:
         """Answer what is queued, make every file durable, free the journal and the lock."""
         if self._started:
-            for task in list(self._tasks):
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            # In this order: an answer may begin a compaction.
+            await self._committer.settled()
+            await self.upkeep.close()
             await self._committer.settled()
             self._ticker.cancel()
             self._journal.abandon()

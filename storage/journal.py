@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from storage.descriptors import Descriptor
 from storage.durable import Disk
@@ -33,6 +34,7 @@ class Segment:
         number: 0..3.
         use: Of the journal's count of uses; 0 before the first.
         in_use: It holds batches whose files are not known to be durable.
+        held: It is free, and must stay so: it is being cleared.
         dirty: What a checkpoint must sync, by path, each kept open through a pin.
         directories: Those with names that a checkpoint must sync.
         owed: Files that lack lines which stand in here; it is not free while there are any.
@@ -42,6 +44,7 @@ class Segment:
     number: int
     use: int = 0
     in_use: bool = False
+    held: bool = False
     dirty: dict[str, Descriptor] = field(default_factory=dict)
     directories: set[str] = field(default_factory=set)
     owed: set[str] = field(default_factory=set)
@@ -77,9 +80,7 @@ class Journal:
         for number in range(SEGMENTS):
             with disk.opened(segment_path(number), create=True) as descriptor:
                 disk.truncate(descriptor, 0)
-                for offset in range(0, segment_bytes, _ZEROS):
-                    disk.write(descriptor, bytes(min(_ZEROS, segment_bytes - offset)), offset)
-                disk.sync(descriptor)
+                _zero(disk, descriptor, 0, segment_bytes)
         disk.sync_directory("journal")
 
     @classmethod
@@ -117,7 +118,8 @@ class Journal:
     @property
     def next_is_free(self) -> bool:
         """Tell whether a new use can start now."""
-        return not self._segments[self._use % SEGMENTS].in_use
+        segment = self._segments[self._use % SEGMENTS]
+        return not segment.in_use and not segment.held
 
     @property
     def in_use(self) -> list[Segment]:
@@ -199,6 +201,29 @@ class Journal:
             self._disk.write_durable(descriptor, header.pack(), 0)
         segment.in_use = False
 
+    def hold(self, number: int) -> None:
+        """Keep a segment from being used, if it is free; while no batch is on its way."""
+        segment = self._segments[number]
+        segment.held = not segment.in_use
+
+    def is_held(self, number: int) -> bool:
+        """Tell whether `hold` got the segment."""
+        return self._segments[number].held
+
+    def let_go(self, number: int) -> None:
+        """Let a segment be used again."""
+        self._segments[number].held = False
+
+    def clear(self, number: int) -> None:
+        """Overwrite what former uses left in a segment that is held, durably.
+
+        Raises:
+            OSError: Some of it may still be there.
+        """
+        assert self._segments[number].held
+        with self._disk.opened(segment_path(number)) as descriptor:
+            _zero(self._disk, descriptor, BATCHES_AT, self._segment_bytes)
+
     def frames_of(self, path: str) -> list[Frame]:
         """Return what the segments in use hold for one file, in order.
 
@@ -207,7 +232,7 @@ class Journal:
         """
         found = []
         segments = self.in_use
-        for segment, successor in zip(segments, [*segments[1:], None], strict=True):
+        for segment, successor in zip_longest(segments, segments[1:]):
             data = self._disk.read_file(segment_path(segment.number))
             through = self._number
             if successor is not None:
@@ -217,3 +242,9 @@ class Journal:
                 if batch.number <= through:
                     found += [frame for frame in batch.frames if frame.path == path]
         return found
+
+
+def _zero(disk: Disk, descriptor: int, start: int, end: int) -> None:
+    for offset in range(start, end, _ZEROS):
+        disk.write(descriptor, bytes(min(_ZEROS, end - offset)), offset)
+    disk.sync(descriptor)

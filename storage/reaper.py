@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import sys
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -68,6 +70,8 @@ class Reaper:
         self._options = options
         self._clock = clock
         self._graves: deque[_Grave] = deque()
+        self._known = asyncio.Event()
+        self._stuck = 0
         self._loop = asyncio.get_running_loop()
 
     def bury(self, org: str, thread_id: str, deleted_at: int) -> None:
@@ -84,10 +88,25 @@ class Reaper:
                 await asyncio.sleep(TICK_SECONDS)
             else:
                 self._graves.extendleft(found)
+                self._known.set()
                 break
         while True:
             await self.reap(self._options.reap_seconds, self._options.reap_files_per_second)
             await asyncio.sleep(TICK_SECONDS)
+
+    async def reap_all(self) -> int:
+        """Remove files of all deleted threads but those that the journal may name; tell how many.
+
+        At the start that waits until they are known.
+
+        Raises:
+            OSError: Some of them could not be removed.
+        """
+        await self._known.wait()
+        count = await self.reap(-math.inf, sys.maxsize)
+        if self._stuck:
+            raise OSError(f"files of {self._stuck} deleted threads could not be removed")
+        return count
 
     async def reap(self, age_seconds: float, files_max: int) -> int:
         """Remove files of threads deleted so long ago; return how many.
@@ -102,9 +121,12 @@ class Reaper:
             if grave.deleted_at > horizon or grave.use >= oldest_use:
                 break
             due.append(self._graves.popleft())
-        if due:
-            await self._loop.run_in_executor(self._executor, self._remove, due)
-        return len(due)
+        if not due:
+            return 0
+        left = await self._loop.run_in_executor(self._executor, self._remove, due)
+        self._graves.extend(left)
+        self._stuck = len(left)
+        return len(due) - len(left)
 
     def _find(self) -> list[_Grave]:
         """Read every catalogue for threads that were deleted and have a file; newest first."""
@@ -120,16 +142,24 @@ class Reaper:
                     tombstone = msgspec.json.decode(line.payload, type=Tombstone)
                     if self._disk.exists(thread_path(org, tombstone.id)):
                         found.append(_Grave(org, tombstone.id, tombstone.deleted_at, 0))
-        return sorted(found, key=lambda grave: -grave.deleted_at)
+        # One of them may have been deleted since the start: then the journal names its file.
+        use = self._journal.use
+        found.sort(key=lambda grave: -grave.deleted_at)
+        return [grave._replace(use=use) for grave in found]
 
-    def _remove(self, graves: list[_Grave]) -> None:
-        for org, thread_id, _, _ in graves:
-            path = thread_path(org, thread_id)
+    def _remove(self, graves: list[_Grave]) -> list[_Grave]:
+        """Remove the files of some threads; return those that are left for another time."""
+        left = []
+        for grave in graves:
+            path = thread_path(grave.org, grave.thread_id)
             self._descriptors.distrust(path)
             stem = path.removesuffix(".jsonl")
-            for each in (path, f"{stem}.idx", f"{path}.new"):
-                try:
+            try:
+                for each in (path, f"{stem}.idx", f"{path}.new"):
                     self._disk.unlink(each)
-                except OSError as error:
-                    log.error("%s was not removed: %s", each, error)
-        log.info("the files of %d deleted threads were removed", len(graves))
+            except OSError as error:
+                log.error("%s was not removed: %s", path, error)
+                left.append(grave)
+        if len(left) < len(graves):
+            log.info("the files of %d deleted threads were removed", len(graves) - len(left))
+        return left

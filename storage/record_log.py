@@ -13,11 +13,12 @@ import msgspec
 
 from storage.descriptors import Descriptors
 from storage.durable import Disk
-from storage.index import Index
+from storage.index import ENTRY_BYTES, Index
 from storage.reader import Place, Reader
 from storage.record import ADDS, HEADER, checksum, encode
 
 _HEADER_BYTES = 512
+_RESIDENT_BYTES = 1024
 _IDS_AT_ONCE = 1000
 
 
@@ -253,7 +254,7 @@ class RecordLog:
     @property
     def memory_bytes(self) -> int:
         """What keeping this log open costs, in bytes."""
-        return 1024 + self.index.memory_bytes
+        return _RESIDENT_BYTES + ENTRY_BYTES * len(self.index.keys)
 
 
 class ThreadLog(RecordLog):

@@ -98,17 +98,27 @@ def _line(buffer: bytes, place: int, stop: int, base: int) -> Line | None:
 
 
 def _damaged(rest: bytes, offset: int, fault: str, stop: int = 0) -> Line:
-    """Tell how far a damaged line reaches: as far as it says, if that is borne out."""
-    kind, sequence, length = "", -1, stop or len(rest)
+    """Tell how far a damaged line reaches: as far as it says, if that is borne out.
+
+    Else to where the next one begins: a newline that stands in its midst is damage as well.
+    """
+    kind, sequence, length = "", -1, _next_start(rest, stop)
     try:
         kind, sequence, data_length = prefix(rest[:DATA_AT])
     except (RecordError, IndexError):
         pass
     else:
         said = DATA_AT + data_length + 2
-        if said == len(rest) or rest[said : said + len(_STARTS)] == _STARTS:
+        if said in (stop, len(rest)) or rest[said : said + len(_STARTS)] == _STARTS:
             length = said
     return Line(offset, rest[:length], kind, sequence, fault)
+
+
+def _next_start(rest: bytes, stop: int) -> int:
+    """Return where a line begins at or behind the newline that ends at `stop`, or the end."""
+    if not stop or _STARTS.startswith(rest[stop : stop + len(_STARTS)]):
+        return stop or len(rest)
+    return rest.find(b"\n" + _STARTS, stop) + 1 or len(rest)
 
 
 def misfit(log: type[RecordLog] | RecordLog, line: Line) -> str:

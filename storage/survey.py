@@ -161,21 +161,22 @@ class _Reader:
             self._ceiling = max(self._ceiling, self._newest) + _adds_max(line)
 
 
-def _is_whole(line: Line) -> bool:
-    """Tell whether a damaged line has the length that it says: then its kind is believed."""
+def _said(line: Line) -> int:
+    """Tell how long a damaged line says to be, in bytes; 0 when it cannot be told."""
     try:
-        return DATA_AT + prefix(line.data[:DATA_AT])[2] + 2 == len(line.data)
+        return DATA_AT + prefix(line.data[:DATA_AT])[2] + 2
     except (RecordError, IndexError):
-        return False
+        return 0
 
 
 def _may_remove(line: Line) -> bool:
-    return not _is_whole(line) or len(line.data) <= _TOMBSTONE_LINE_BYTES_MAX
+    """Tell whether a damaged line was a tombstone, for all that is known."""
+    return len(line.data) != _said(line) or len(line.data) <= _TOMBSTONE_LINE_BYTES_MAX
 
 
 def _adds_max(line: Line) -> int:
     """Tell how many records a damaged line may have added."""
-    if _is_whole(line):
+    if len(line.data) <= _said(line):
         return 0 if line.kind in REPLACES or line.kind in REMOVES else 1
     return max(1, len(line.data) // _LINE_BYTES_MIN)
 

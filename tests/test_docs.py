@@ -203,7 +203,7 @@ def test_the_backup_lines_of_the_readme_make_sound_copies(
         assert main(["check", "--data-dir", str(copy)]) == Exit.FINE
 
 
-@pytest.mark.parametrize("promise", [row[1] for row in table("promise")])
+@pytest.mark.parametrize("promise", [row[1] for row in (*table("promise"), *table("figure"))])
 def test_every_promise_names_a_test_that_exists(promise: str) -> None:
     found = re.fullmatch(r"\[`(tests/\S+\.py)::(test_\w+)`\]\((\S+)\)", promise)
     assert found, f"no link to a test: {promise}"
@@ -229,7 +229,8 @@ def test_every_relative_link_leads_somewhere(document: Path) -> None:
 
 def test_the_make_targets_of_the_readme_are_those_of_the_makefile() -> None:
     documented = {plain(row[0]) for row in table("command") if row[0].startswith("`make ")}
-    assert documented == {f"make {target}" for target in make_targets()}
+    existing = {f"make {target}" for target in make_targets()}
+    assert documented == existing, f"README.md and Makefile differ in {documented ^ existing}"
     for document in DOCUMENTS:
         named = set(re.findall(r"(?:`|\$ |^)make ([a-z-]+)", document.read_text(), re.MULTILINE))
         assert named <= make_targets(), document.name
@@ -244,7 +245,8 @@ def test_the_architecture_lists_every_module_and_no_other() -> None:
         for path in (ROOT / package).rglob("*.py")
         if path.name not in ("__init__.py", "__main__.py")
     }
-    assert listed == modules
+    assert not modules - listed, f"the rooms lack {sorted(modules - listed)}"
+    assert not listed - modules, f"there is no {sorted(listed - modules)}"
 
 
 def test_the_changelog_has_a_place_for_what_is_not_released() -> None:

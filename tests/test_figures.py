@@ -9,66 +9,27 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
-from aiohttp import web
 
-from ragen_actor import schema, server
-from ragen_actor.config import Config
-from ragen_actor.keyring import KEYS_FILE, Keyring, create_key
-from ragen_actor.settings import Storage as StorageSettings
-from ragen_actor.web.call import Api
+from ragen_actor import schema
 from storage import LogHeader, Options, Storage
 from storage.datadir import catalog_path, thread_path
 from storage.record import encode
 from tests.actors.house import House, done
 from tests.actors.house import opened as house_on
+from tests.model.serving import CONNECTIONS, serving
 from tests.server_process import ServerProcess
 from tests.storage.fragile_disk import FragileDisk
 from tests.storage.samples import crashed
+from tests.wire.http_call import Api
 
-CONNECTIONS = 64
 LINE_BYTES = 68
 ENTRY_BYTES = 20
 MANY_THREADS = 100_000
 IDLE_BYTES_MAX = 60 * 1024 * 1024
-
-Call = Callable[..., Any]
-
-
-@asynccontextmanager
-async def http(data_dir: Path) -> AsyncIterator[tuple[Storage, Call]]:
-    """Serve HTTP on a real port from this process; give the storage, and a way to call."""
-    config = Config(storage=StorageSettings(data_dir=data_dir))
-    storage = await Storage.open(server._options(config))
-    token, _ = create_key(data_dir, "acme", "web", "unlimited", "", time.time())
-    keyring = Keyring(data_dir / KEYS_FILE)
-    keyring.load()
-    gate = server._gate(config, keyring)
-    registry = server._registry(config, storage)
-    gate.api = Api(registry, keyring, 512)
-    runner = web.ServerRunner(server._api_server(config, gate), handle_signals=False)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    connector = aiohttp.TCPConnector(limit=CONNECTIONS)
-    headers = {"Authorization": f"Bearer {token}"}
-    async with aiohttp.ClientSession(base_url, connector=connector, headers=headers) as session:
-
-        async def call(method: str, path: str, payload: object = None) -> Any:
-            async with session.request(method, path, json=payload) as answer:
-                assert answer.status == 200, await answer.text()
-                return await answer.json()
-
-        yield storage, call
-    await registry.close()
-    await runner.cleanup()
-    await storage.close()
 
 
 def turn(text: str = "hello") -> dict[str, object]:
@@ -78,7 +39,8 @@ def turn(text: str = "hello") -> dict[str, object]:
 async def test_sixty_four_appends_at_once_over_sixty_four_threads_cost_eight_syncs_at_most(
     tmp_path: Path,
 ) -> None:
-    async with http(tmp_path / "data") as (storage, call):
+    async with serving(tmp_path / "data") as its:
+        storage, call = its.storage, its.call
         threads = await asyncio.gather(
             *[call("POST", "/v1/threads", {}) for _ in range(CONNECTIONS)]
         )
@@ -96,7 +58,8 @@ async def test_sixty_four_appends_at_once_over_sixty_four_threads_cost_eight_syn
 async def test_each_kind_of_write_costs_one_sync_and_each_kind_of_read_none(
     tmp_path: Path,
 ) -> None:
-    async with http(tmp_path / "data") as (storage, call):
+    async with serving(tmp_path / "data") as its:
+        storage, call = its.storage, its.call
         await call("POST", "/v1/threads", {})  # The journal's first segment is begun.
         costs: dict[str, int] = {}
 
@@ -206,7 +169,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> ServerProcess:
         await (await Storage.open(Options(data_dir))).close()
 
     asyncio.run(made())
-    header = schema_free(LogHeader(id="acme", org="acme"))
+    header = header_data(LogHeader(id="acme", org="acme"))
     parts = [encode("h", 0, header)]
     for number in range(1, MANY_THREADS + 1):
         ms = 1_750_000_000_000 + number
@@ -216,13 +179,13 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> ServerProcess:
         if number % 20_000 == 0:
             path = data_dir / thread_path("acme", thread_id)
             path.parent.mkdir(parents=True)
-            line = encode("h", 0, schema_free(LogHeader(id=thread_id, org="acme")))
+            line = encode("h", 0, header_data(LogHeader(id=thread_id, org="acme")))
             path.write_bytes(line)
     (data_dir / catalog_path("acme")).write_bytes(b"".join(parts))
     return process
 
 
-def schema_free(header: LogHeader) -> bytes:
+def header_data(header: LogHeader) -> bytes:
     return json.dumps({"id": header.id, "org": header.org}, separators=(",", ":")).encode()
 
 
@@ -260,15 +223,13 @@ def test_an_idle_server_takes_less_than_sixty_mebibytes(own_server: ServerProces
 def test_a_server_with_a_hundred_thousand_threads_starts_and_serves_them(
     large: ServerProcess,
 ) -> None:
-    from tests.wire.http_call import Api as Wire
-
     started = time.monotonic()
     large.start()
     print(f"the process answered that it is ready after {time.monotonic() - started:.3f} s")
     (ready,) = re.findall(r"ready after ([\d.]+) s", large.log)
     print(f"of these it spent {ready} s on its data")
     print(f"it takes {resident_bytes(large) / 2**20:.1f} MiB")
-    api = Wire(large, large.key)
+    api = Api(large, large.key)
     page = api.page("/v1/threads", "limit=100")
     assert len(page["data"]) == 100 and page["has_more"] is True
     print(f"with the catalogue in use {resident_bytes(large) / 2**20:.1f} MiB")

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol, TypeVar
 
+import msgspec
+
 from ragen_actor import schema
 from ragen_actor.actors.commands import Command
 from ragen_actor.actors.mailbox import Envelope, Mailbox
@@ -172,6 +174,12 @@ class Actor:
                 envelope, RagenError("The server had an error while processing your request.")
             )
 
+    def _compact(self, envelope: Envelope, now: bool) -> None:
+        """Have the log rewritten; other commands go on meanwhile."""
+        self.world.storage.upkeep.shrink(
+            self.log, lambda saved: self._answer(envelope, msgspec.json.encode(saved)), now=now
+        )
+
     def _end(self, envelope: Envelope) -> None:
         """Let go of what a command held; it is answered next."""
         self.mailbox.begun -= 1
@@ -224,7 +232,9 @@ class Actor:
             Unavailable: Too much is on its way to the disk, or it has no room.
         """
         storage = self.world.storage
-        size = sum([len(append.line) for append in appends])
+        size = 0
+        for append in appends:
+            size += len(append.line)
         try:
             if size > storage.unit_bytes_max:
                 raise InvalidRequest(

@@ -77,6 +77,8 @@ class CatalogActor(Actor):
                 self._list(envelope, query)
             case commands.CreateThread(request=request, assistant_id=assistant_id):
                 self._create(envelope, request, assistant_id)
+            case commands.Compact(now=now):
+                self._compact(envelope, now)
             case other:
                 raise TypeError(f"no catalogue answers {other!r}")
 

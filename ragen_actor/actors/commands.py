@@ -72,7 +72,19 @@ class DeleteMessage(Struct, frozen=True, gc=False):
     message_id: str
 
 
-CatalogCommand = CreateThread | GetThread | ListThreads
+class Compact(Struct, frozen=True, gc=False):
+    """Rewrite the actor's own log without what is dead in it.
+
+    The answer is the number of bytes saved, 0 when nothing was due; `null` when it failed.
+
+    Attributes:
+        now: Whether it is due as soon as anything is dead; else when enough is.
+    """
+
+    now: bool
+
+
+CatalogCommand = CreateThread | GetThread | ListThreads | Compact
 ThreadCommand = (
     AppendMessage
     | GetMessage
@@ -81,5 +93,6 @@ ThreadCommand = (
     | DeleteMessage
     | ModifyThread
     | DeleteThread
+    | Compact
 )
 Command = CatalogCommand | ThreadCommand

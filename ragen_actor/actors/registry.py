@@ -12,10 +12,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
+import msgspec
+
 from ragen_actor import schema
 from ragen_actor.actors.actor import Actor, Clock, State, World
 from ragen_actor.actors.catalog_actor import CatalogActor
-from ragen_actor.actors.commands import CatalogCommand, GetThread, ThreadCommand
+from ragen_actor.actors.commands import CatalogCommand, Compact, GetThread, ThreadCommand
 from ragen_actor.actors.seam import translated
 from ragen_actor.actors.thread_actor import ThreadActor
 from ragen_actor.errors import RagenError, StorageFailed, ThreadNotFound, Unavailable
@@ -92,6 +94,11 @@ class Registry:
         """Why writes fail, or None."""
         return self._world.storage.trouble
 
+    @property
+    def is_closing(self) -> bool:
+        """Tell whether no more asks are taken."""
+        return self._closing
+
     def ask_catalog(self, org: str, command: CatalogCommand) -> asyncio.Future[bytes]:
         """Ask the owner of an organisation's catalogue; the future holds the answer's body.
 
@@ -118,6 +125,35 @@ class Registry:
             actor = self._enter(organisation, thread_id)
             self._start(self._activate_thread(organisation, actor))
         return self._ask(actor, command)
+
+    async def compact_thread(self, org: str, thread_id: str, *, now: bool) -> int | None:
+        """Have a thread's file rewritten by its owner, who leaves again if it was not there before.
+
+        Returns:
+            Bytes saved, 0 when nothing was due; None when it failed.
+
+        Raises:
+            ThreadNotFound: The thread was deleted.
+            RagenError: Its file cannot be opened, or the server stops.
+        """
+        organisation = self._organisation(org)
+        was_there = thread_id in organisation.threads
+        saved = await self.ask_thread(org, thread_id, Compact(now))
+        actor = organisation.threads.get(thread_id)
+        if actor is not None and not was_there:
+            self._passivate(actor)
+        return msgspec.json.decode(saved, type=int | None)
+
+    async def compact_catalog(self, org: str, *, now: bool) -> int | None:
+        """Have a catalogue rewritten by its owner.
+
+        Returns:
+            Bytes saved, 0 when nothing was due; None when it failed.
+
+        Raises:
+            RagenError: It cannot be opened, or the server stops.
+        """
+        return msgspec.json.decode(await self.ask_catalog(org, Compact(now)), type=int | None)
 
     def _ask(self, actor: Actor, command: CatalogCommand | ThreadCommand) -> asyncio.Future[bytes]:
         answer = actor.ask(command)

@@ -16,6 +16,10 @@ from ragen_actor.errors import MessageNotFound, ThreadNotFound
 from storage import CatalogLog, Place, RecordError, ThreadLog, Tombstone
 
 _RESIDENT_BYTES = 3072
+_TENDED_EVERY = 64
+"""Appends after which it is seen whether the log needs anything."""
+_INDEPENDENT = frozenset((commands.AppendMessage, commands.ListMessages, commands.GetMessage))
+"""What needs no other command's end."""
 _THREAD = 0
 """Stands for the thread itself among the keys of its messages, which begin at 1."""
 _ID = slice(7, 43)
@@ -77,8 +81,10 @@ class ThreadActor(Actor):
         return _RESIDENT_BYTES + (self.log.memory_bytes if self.state is State.ACTIVE else 0)
 
     def _may_begin(self, command: Command) -> bool:
-        if self._deleting or self._is_held(self.log):
+        if self._deleting or (self._log.held and self._is_held(self._log)):
             return False
+        if type(command) in _INDEPENDENT:
+            return True
         if isinstance(command, commands.ModifyThread | commands.DeleteThread) and self._is_held(
             self._catalog
         ):
@@ -112,21 +118,25 @@ class ThreadActor(Actor):
                 self._modify_thread(envelope, change)
             case commands.DeleteThread():
                 self._delete_thread(envelope)
+            case commands.Compact(now=now):
+                self._compact(envelope, now)
             case other:
                 raise TypeError(f"no thread answers {other!r}")
 
     def _append(self, envelope: Envelope, message: schema.NewMessage) -> None:
         world = self.world
         self._last_ms = ms = max(int(world.clock() * 1000), self._last_ms)
-        sequence = self.log.next_sequence
+        log = self._log
+        sequence = log.next_sequence
         data = turn(self.thread_id, message, ms=ms, sequence=sequence, random=world.random(48))
         try:
-            append = self.log.add(sequence, data)
+            append = log.add(sequence, data)
         except RecordError as error:
             raise too_long() from error
 
         def committed() -> None:
-            world.storage.tend(self.log)
+            if not log.index.records % _TENDED_EVERY:
+                world.storage.tend(log)
             self._answer(envelope, data)
 
         self._commit(envelope, (append,), committed)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ragen_actor import __version__
-from ragen_actor.cli import check, keys, serve
+from ragen_actor.cli import check, compact, keys, serve
 from ragen_actor.cli.exit_codes import Exit
 from ragen_actor.settings import DEFAULT_TIER, Server, Storage
 
@@ -19,6 +19,8 @@ A durable server for OpenAI's Threads and Messages, on plain files.
   ragen-actor serve                                     start; the first start makes a key
   ragen-actor keys create --org acme --project web      make a further key
   ragen-actor check                                     read everything, report damage
+  ragen-actor check --repair                            keep what is readable, set aside the rest
+  ragen-actor compact --now                             make what was deleted unreadable at once
 
 Settings come, in rising order of rank, from built-in defaults, config.toml in the working
 directory (or --config FILE), environment variables as RAGEN_SERVER_PORT=9000, and options.
@@ -86,7 +88,56 @@ Read every file and report each damage on standard output, a line each:
 
   path:offset: reason; hint
 
-with the path relative to the data directory and the offset in bytes. Nothing is changed.
+with the path relative to the data directory and the offset in bytes. Nothing is changed. It may run
+beside a server, and on a copy.
+
+With --repair, and the server stopped: do what the last run left in the journal, as a start would;
+then lay each stretch that is unreadable beside its file, as FILE.damaged-OFFSET, and write all that
+is readable anew. Nothing is deleted but what can be derived again. What it did is printed, a line
+each; running it again finds nothing to do. What it cannot bring back:
+
+  messages on a damaged line             gone from their thread; all others keep their order and ids
+  a thread whose file is gone            served empty; restore the file from a backup instead
+  a thread whose catalogue line is gone  listed again, without its title and metadata
+  a message or thread that a damaged     taken out too, and kept aside: what was deleted must not
+  line may have deleted                  come back
+
+Copy the data directory before a repair if there is room: cp -a data data-before-repair
+"""
+
+_CHECK_EXAMPLES = f"""\
+examples:
+  ragen-actor check --data-dir backup
+  ragen-actor check --repair --data-dir /var/lib/ragen
+
+{_EXIT_CODES}
+"""
+
+_COMPACT = """\
+Rewrite files without what is dead in them: deleted messages, former versions of changed ones, and
+the entries of deleted threads. Remove the files of threads that were deleted long ago. A server
+does this by itself; this command does it at once, through control.sock in the data directory when a
+server runs there, else by itself. Requests are served meanwhile, and no write is lost.
+
+Without --now only what is due: files of which enough is dead (storage.compact_dead_ratio and
+compact_dead_bytes), and threads deleted before storage.reap_seconds.
+
+With --now everything that was deleted or superseded before the command began: every file with
+anything dead in it is rewritten, the files of all deleted threads are removed, and old batches of
+the journal are overwritten with zeros. Afterwards no file of the data directory holds a deleted
+text, but for those that a repair or a recovery laid aside (*.damaged*, *.torn-*): they are counted,
+and yours to remove. Backups, snapshots and freed blocks of the device are out of its reach. Do not
+use it while the data directory is being copied: the copy may miss files that it lists.
+
+Interrupting it is safe: it stops after the file in hand, and may be run again.
+"""
+
+_COMPACT_EXAMPLES = f"""\
+examples:
+  ragen-actor compact --now
+  ragen-actor compact --data-dir /var/lib/ragen
+
+{_EXIT_CODES}
 """
 
 
@@ -97,7 +148,8 @@ def parser() -> argparse.ArgumentParser:
     commands = main.add_subparsers(metavar="COMMAND", required=True)
     _add_serve(commands)
     _add_keys(commands)
-    _add(commands, "check", "read everything, report damage", _CHECK, _EXIT_CODES, check.check)
+    _add_check(commands)
+    _add_compact(commands)
     return main
 
 
@@ -137,6 +189,24 @@ def _add_keys(commands: Any) -> None:
     revoke = _add(actions, "revoke", "end a key", _REVOKE, _REVOKE_EXAMPLES, keys.revoke)
     revoke.add_argument(
         "key", metavar="KEY-OR-HINT", help="its id or hint from `keys list`, or the key itself"
+    )
+
+
+def _add_check(commands: Any) -> None:
+    summary = "read everything, report damage, repair it"
+    command = _add(commands, "check", summary, _CHECK, _CHECK_EXAMPLES, check.check)
+    command.add_argument(
+        "--repair",
+        action="store_true",
+        help="set aside what is unreadable and keep the rest; the server must be stopped",
+    )
+
+
+def _add_compact(commands: Any) -> None:
+    summary = "rewrite files without what was deleted"
+    command = _add(commands, "compact", summary, _COMPACT, _COMPACT_EXAMPLES, compact.compact)
+    command.add_argument(
+        "--now", action="store_true", help="all that is dead, at once, journal included"
     )
 
 

@@ -13,6 +13,7 @@ class Exit(IntEnum):
     USAGE = 2
     IN_USE = 3
     CANNOT_LISTEN = 4
+    NO_ANSWER = 5
     INTERRUPTED = 130
 
     @property
@@ -23,9 +24,10 @@ class Exit(IntEnum):
 
 _MEANINGS = {
     Exit.FINE: "done; check: nothing is damaged; serve: stopped by SIGTERM or SIGINT",
-    Exit.FAILED: "failed for the reason given; check: something is damaged",
+    Exit.FAILED: "failed for the reason given; check: something is damaged, or still is",
     Exit.USAGE: "a word, a setting or the name of a key is wrong; nothing was changed",
     Exit.IN_USE: "another server runs on this data directory",
     Exit.CANNOT_LISTEN: "the address or the port cannot be listened on",
+    Exit.NO_ANSWER: "compact: the server on this data directory does not answer on control.sock",
     Exit.INTERRUPTED: "interrupted from the keyboard",
 }

@@ -34,7 +34,7 @@ def make_thread_id(ms: int, counter: int, random: int) -> str:
         random: 64 random bits.
     """
     assert 0 <= ms < 1 << 48 and 0 <= counter < 1 << 16 and 0 <= random < 1 << 64
-    return f"thread-{ms << 80 | counter << 64 | random:032x}"
+    return f"thread-{ms:012x}{counter:04x}{random:016x}"
 
 
 def thread_key(thread_id: str) -> int | None:
@@ -53,7 +53,7 @@ def make_message_id(ms: int, sequence: int, random: int) -> str:
         random: 48 random bits.
     """
     assert 0 <= ms < 1 << 48 and 0 <= sequence < 1 << 32 and 0 <= random < 1 << 48
-    return f"msg-{ms << 80 | sequence << 48 | random:032x}"
+    return f"msg-{ms:012x}{sequence:08x}{random:012x}"
 
 
 def message_sequence(message_id: str) -> int | None:

@@ -174,7 +174,7 @@ class Gate:
     def _key(self, headers: Mapping[str, str]) -> Key:
         scheme, _, token = headers.get("Authorization", "").partition(" ")
         token = token.strip()
-        if scheme.lower() != "bearer" or not token:
+        if not token or scheme.lower() != "bearer":
             raise Unauthenticated(
                 "You didn't provide an API key. You need to provide your API key in an "
                 "Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."

@@ -140,6 +140,25 @@ async def test_a_delete_waits_for_all_before_it_and_all_behind_it_find_no_thread
     assert (await done(house.list_threads()))["data"] == []
 
 
+async def test_a_delete_begins_only_when_nothing_else_is_on_its_way(
+    house: House, disk: FragileDisk
+) -> None:
+    thread = await house.thread("a")
+    disk.reads_ahead = False
+    disk.before = held = Held("read", suffix=f"{thread}.jsonl")
+    page = house.messages(thread)
+    await until(held.reached.is_set)
+    batches = disk.count("batch")
+    gone = house.delete(thread)
+    other = await house.thread("another's write goes on")
+    assert disk.count("batch") == batches + 1
+    assert not gone.done()
+    held.let_go()
+    assert texts_of(await done(page)) == ["a"]
+    await done(gone)
+    assert await house.texts(other) == ["another's write goes on"]
+
+
 @pytest.mark.parametrize("call", ["batch", "free_bytes"])
 async def test_a_delete_that_fails_leaves_the_thread_as_it_was(
     house: House, disk: FragileDisk, call: str

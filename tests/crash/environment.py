@@ -23,7 +23,8 @@ from tests.crash.fake_disk import FakeDisk
 from tests.crash.schedule import Scheduler
 
 MODULES: list[ModuleType] = [
-    importlib.import_module(f"storage.{each.name}") for each in pkgutil.iter_modules(storage.__path__)
+    importlib.import_module(f"storage.{each.name}")
+    for each in pkgutil.iter_modules(storage.__path__)
 ]
 _REPLACED = {"threading": threading, "time": time, "wait": concurrent.futures.wait}
 

@@ -5,67 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import cast
 
 from storage.durable import Disk
 from tests.crash.fake_files import SECTOR, Directory, File, FileSystem
-from tests.crash.faults import CHANGES, SHORT, Counts, Faults
-from tests.crash.schedule import Crash, Scheduler
+from tests.crash.fake_path import FakePath
+from tests.crash.faults import Counts, Faults
+from tests.crash.hazards import Hazards, Trace
+from tests.crash.schedule import Scheduler
 
 PLENTY = 1 << 40
-SLOW_SECONDS = (1.5, 12.0)
-
-
-class FakePath:
-    """What storage asks of the data directory's `Path`, answered from the simulated tree."""
-
-    def __init__(self, files: FileSystem, path: str = ".") -> None:
-        self._files, self._path = files, path
-
-    def __truediv__(self, name: str) -> FakePath:
-        return FakePath(self._files, name)
-
-    def __str__(self) -> str:
-        return "/simulated"
-
-    def rglob(self, pattern: str) -> list[FakePath]:
-        end = pattern.removeprefix("*")
-        return [FakePath(self._files, path) for path, _ in self._files.files() if path.endswith(end)]
-
-    def stat(self) -> os.stat_result:
-        found = self._files.find(self._path)
-        if not isinstance(found, File):
-            raise FileNotFoundError(errno.ENOENT, "no such file", self._path)
-        return os.stat_result((0o100600, found.number, 0, 1, 0, 0, len(found.data), 0, 0, 0))
-
-
-@dataclass(slots=True)
-class Trace:
-    """What happened, in order, as a hash; and as text when it is asked for."""
-
-    tell: Callable[[str], None] | None = None
-    number: int = 0
-
-    def __post_init__(self) -> None:
-        self._hash = blake2b(digest_size=16)
-
-    _hash: blake2b = None  # type: ignore[assignment]
-
-    def note(self, text: str) -> None:
-        """Add a line."""
-        self.number += 1
-        self._hash.update(text.encode())
-        if self.tell is not None:
-            self.tell(f"{self.number:6} {text}")
-
-    @property
-    def digest(self) -> str:
-        """Tell this run from any other."""
-        return self._hash.hexdigest()
 
 
 @dataclass(slots=True)
@@ -73,18 +24,13 @@ class _Open:
     path: str
     file: File
     errors: int
-    read_only: bool = False
 
 
-class FakeDisk(Disk):
+class FakeDisk(Hazards, Disk):
     """The calls of a `Disk`, on a simulated file system.
 
     Attributes:
-        calls: How many calls there were that can fail.
-        changes: How many of them could leave something behind.
-        crash_at: The change at which the process ends, counted from 1; 0 is never.
-        faults: What fails.
-        sound: Nothing is traced, counted or failed: the tests themselves look.
+        files: The file system, which outlives the process.
     """
 
     def __init__(
@@ -97,22 +43,13 @@ class FakeDisk(Disk):
         trace: Trace | None = None,
         counts: Counts | None = None,
     ) -> None:
-        super().__init__(cast(Path, FakePath(files)))
+        Hazards.__init__(self, rng, scheduler, faults, trace, counts)
+        Disk.__init__(self, cast(Path, FakePath(files)))
         self.files = files
-        self.faults = faults or Faults()
-        self.calls = 0
-        self.changes = 0
-        self.crash_at = 0
-        self.sound = scheduler is None
-        self._rng = rng
-        self._scheduler = scheduler
-        self._trace = trace or Trace()
-        self._counts = counts or Counts()
         self._open: dict[int, _Open] = {}
         self._next = 3
         self._through = rng.random() < 0.8
         self._ahead = rng.random() < 0.7
-        self._dead = False
         self._whole_works = rng.random() < 0.5
         self._whole_errors = files.errors
 
@@ -179,7 +116,8 @@ class FakeDisk(Disk):
     def sync_directory(self, path: str) -> None:
         self.syncs += 1
         directory = self.files.directory(path)
-        self._begin("sync_directory", path, None, lambda: directory.lose(self._rng))
+        # A file system whose own journal fails goes read-only: it never pretends to have synced.
+        self._begin("sync_directory", path)
         self._take_time()
         directory.sync()
         self._end("sync_directory", path)
@@ -282,68 +220,11 @@ class FakeDisk(Disk):
         self.files.errors += 1
 
     def _lose_some(self) -> None:
-        """What a failed sync of everything leaves: it has told of the errors, the files have not."""
+        """Leave what a failed sync of everything does: it has told of the errors, no file has."""
         for path, file in self.files.files():
             if file.changes and self._rng.random() < 0.4:
                 self.fail_behind(path, file)
         self._whole_errors = self.files.errors
-
-    def die(self) -> None:
-        """End the process here."""
-        self._dead = True
-        raise Crash
-
-    def _begin(
-        self,
-        call: str,
-        path: str,
-        partly: Callable[[float], None] | None = None,
-        failing: Callable[[], None] | None = None,
-    ) -> None:
-        """Let others go on, then maybe crash or fail.
-
-        Args:
-            call: Its name.
-            path: What it is about.
-            partly: Does a part of it, from 0 to 1, before the crash or the failure.
-            failing: Does what a failure leaves behind besides.
-        """
-        if self.sound:
-            return
-        if self._dead:
-            raise Crash
-        assert self._scheduler is not None
-        self._scheduler.pause()
-        self.calls += 1
-        if call in CHANGES:
-            self.changes += 1
-            if self.changes == self.crash_at:
-                during = partly is not None and self._rng.random() < 0.6
-                if during and partly is not None:
-                    partly(self._rng.random())
-                self._counts.crashes[f"{'in' if during else 'before'} {call}"] += 1
-                self._note(f"crash {'in' if during else 'before'} {call} {path}")
-                self.die()
-        error = self.faults.strike(call, self.calls, self._rng)
-        if error is None:
-            return
-        name = "short write" if error == SHORT else errno.errorcode[error]
-        self._counts.faults[f"{call} {name}"] += 1
-        self._note(f"fault {call} {path} {name}")
-        if partly is not None and (error == SHORT or self._rng.random() < 0.7):
-            partly(self._rng.random())
-        if failing is not None:
-            failing()
-        raise OSError(error or errno.EIO, "injected", path)
-
-    def _end(self, call: str, path: str, what: str = "") -> None:
-        if self.sound:
-            return
-        self._note(f"{call} {path} {what}")
-        if self.changes + 1 == self.crash_at and self._rng.random() < 0.3:
-            self._counts.crashes[f"after {call}"] += 1
-            self._note(f"crash after {call} {path}")
-            self.die()
 
     def _partly(self, opened: _Open, data: bytes, offset: int, part: float) -> None:
         """Take only the front of a write, cut where a sector ends, or all of it."""
@@ -355,14 +236,3 @@ class FakeDisk(Disk):
     def _fail_sync(self, opened: _Open) -> None:
         if self._rng.random() < 0.8:
             opened.file.lose(self._rng)
-
-    def _take_time(self) -> None:
-        if self._scheduler is not None and not self.sound:
-            slow = self.faults.slow and self._rng.random() < self.faults.slow
-            if slow:
-                self._counts.faults["slow sync"] += 1
-            self._scheduler.now += self._rng.uniform(*SLOW_SECONDS) if slow else 0.0002
-
-    def _note(self, text: str) -> None:
-        if not self.sound:
-            self._trace.note(text)

@@ -1,10 +1,10 @@
 """A file system in memory that knows what a power cut would leave of it.
 
 Every file has two contents: what a reader sees now (the page cache) and what is certain to last.
-Between them stand the changes since the last sync, in order. A power cut keeps, drops or tears each
-512-byte sector of them on its own, and the size may be any that the file had on the way. A directory
-likewise has the names of now, those that last, and the changes in between, of which a power cut
-keeps the first few or any of them, for POSIX orders nothing that is not synced.
+Between them stand the changes since the last sync, in order. A power cut keeps, drops or tears
+each 512-byte sector of them on its own, and the size may be any that the file had on the way. A
+directory likewise has the names of now, those that last, and the changes in between, of which a
+power cut keeps the first few or any of them, for POSIX orders nothing that is not synced.
 """
 
 from __future__ import annotations
@@ -167,11 +167,6 @@ class Directory:
         self.durable = dict(self.names)
         self.changes.clear()
 
-    def lose(self, rng: random.Random) -> None:
-        """Fail to sync: what lasts is a matter of luck, and nobody will try again."""
-        self.durable = self.survivor(rng)
-        self.changes.clear()
-
     def survivor(self, rng: random.Random) -> dict[str, File | Directory]:
         """Return the names that a power cut leaves."""
         left = dict(self.durable)
@@ -274,9 +269,7 @@ def _files(directory: Directory, prefix: str) -> Iterator[tuple[str, File]]:
             yield f"{prefix}{name}", child
 
 
-def _apply(
-    names: dict[str, File | Directory], change: dict[str, File | Directory | None]
-) -> None:
+def _apply(names: dict[str, File | Directory], change: dict[str, File | Directory | None]) -> None:
     for name, child in change.items():
         if child is None:
             names.pop(name, None)

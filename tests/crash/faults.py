@@ -87,6 +87,10 @@ class Faults:
         kind = rng.random()
         if kind < 0.5:
             return cls()
+        if kind < 0.68:
+            # A disk that loses what it was given: what syncs must find out, and redo.
+            only = frozenset({"sync", "sync_everything"})
+            return cls(rng.choice([0.1, 0.4]), (int(rng.expovariate(1 / 60)), 1 << 30), only)
         calls = sorted(ERRORS)
         begin = int(rng.expovariate(1 / 150))
         length = rng.choice([1, 5, 40, 200])

@@ -1,8 +1,8 @@
 """Random histories of one data directory: several lives, each of which may end badly.
 
 In a life storage starts, is compared with the model, serves clients, and is closed, killed or cut
-from its power, at any call of the disk: also while it recovers, checkpoints or adopts a copy. A copy
-made meanwhile becomes a directory of its own, with lives of its own.
+from its power, at any call of the disk: also while it recovers, checkpoints, compacts or adopts a
+copy. A copy made meanwhile becomes a directory of its own, with lives of its own.
 """
 
 from __future__ import annotations
@@ -10,53 +10,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
+from collections.abc import Callable, Sequence
 
 from storage import Options, Storage
 from tests.crash.copying import Copier
 from tests.crash.environment import checking, simulated
-from tests.crash.fake_disk import FakeDisk, Trace
+from tests.crash.fake_disk import FakeDisk
 from tests.crash.fake_files import FileSystem
 from tests.crash.faults import Counts, Faults
+from tests.crash.hazards import Trace
 from tests.crash.logs import Violation
+from tests.crash.loop import Loop
 from tests.crash.model import Fate, Model
-from tests.crash.schedule import Crash, Deadlock, Loop, Scheduler
+from tests.crash.schedule import Crash, Deadlock, Scheduler
 from tests.crash.session import Session
-
-ORGS = ["acme", "globex"]
-KILO = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What stays the same through a history."""
-
-    segment_bytes: int
-    checkpoint_seconds: float
-    dirty_files_max: int
-    open_files_max: int
-    batch_bytes_max: int
-    compact_dead_bytes: int
-    reap_seconds: float
-    orgs: tuple[str, ...]
-
-    @classmethod
-    def draw(cls, rng: random.Random) -> Setting:
-        """Choose."""
-        segment = rng.choice([48, 64, 128]) * KILO
-        return cls(
-            segment_bytes=segment,
-            checkpoint_seconds=rng.choice([0.5, 2.0, 30.0]),
-            dirty_files_max=rng.choice([2, 4, 16, 4096]),
-            open_files_max=rng.choice([2, 8, 1000]),
-            batch_bytes_max=segment // 2 - 8 * KILO,
-            compact_dead_bytes=rng.choice([1000, 6000, 1 << 30]),
-            reap_seconds=rng.choice([5.0, 86_400.0, 86_400.0]),
-            orgs=tuple(ORGS[: rng.choice([1, 1, 2])]),
-        )
+from tests.crash.settings import Doom, Setting
 
 
 class History:
@@ -65,6 +33,7 @@ class History:
     Args:
         seed: Decides everything.
         tell: Is given each line of the trace, for a human.
+        dooms: Of each life but the last; without them these too are drawn from the seed.
     """
 
     def __init__(
@@ -76,7 +45,9 @@ class History:
         model: Model | None = None,
         trace: Trace | None = None,
         counts: Counts | None = None,
+        dooms: Sequence[Doom] = (),
     ) -> None:
+        self._dooms = dooms
         self.rng = random.Random(seed)
         self.files = files or FileSystem()
         self.model = model or Model()
@@ -85,6 +56,7 @@ class History:
         self.setting = Setting.draw(self.rng)
         self._copied = files is not None
         self._copies: list[Copier] = []
+        self._killed = False
         self._born = 0.0
 
     def run(self) -> None:
@@ -93,49 +65,61 @@ class History:
         Raises:
             Violation: A promise was broken.
         """
-        self.counts.histories += 1
-        for _ in range(self.rng.choice([1, 2, 2, 3, 4] if not self._copied else [0, 1, 2])):
-            self._life(last=False)
-        self._life(last=True)
+        lives = self.rng.choice([2, 2, 3, 4, 5] if not self._copied else [0, 1, 2])
+        for number in range(len(self._dooms) or lives):
+            self._life(self._dooms[number] if self._dooms else self._draw())
+        self._life(None)
 
-    def _life(self, *, last: bool) -> None:
+    def _draw(self) -> Doom:
+        """Leave a life to chance, but for a bias towards what is likeliest to find something."""
         rng = self.rng
+        crash_at = 0
+        if rng.random() < (0.9 if self._killed else 0.7):
+            # What a killed process left in memory only is lost if the next one trusts it.
+            soon = rng.random() < (0.6 if self._killed else 0.3)
+            crash_at = rng.randrange(1, 40 if soon else rng.choice([100, 300]))
+        return Doom(crash_at, power=rng.random() < 0.55)
+
+    def _life(self, doom: Doom | None) -> None:
+        """Live once; without a doom nothing goes wrong and everything is looked at."""
+        rng = self.rng
+        last = doom is None
+        if doom is None:
+            doom = Doom()
         scheduler = Scheduler(rng)
-        faults = Faults() if last else Faults.plan(rng)
+        faults = Faults()
+        if doom.faulty:
+            faults = Faults(0.4, (0, 1 << 30), doom.faulty)
+        elif not self._dooms and not last:
+            faults = Faults.plan(rng)
         disk = FakeDisk(
             self.files, rng, scheduler, faults=faults, trace=self.trace, counts=self.counts
         )
-        choice = 1.0 if last else rng.random()
-        if choice < 0.75:
-            disk.crash_at = rng.randrange(1, 40 if choice < 0.3 else rng.choice([100, 300]))
+        disk.crash_at, disk.crash_in = doom.crash_at, doom.crash_in
         self._born += 1000
         loop = Loop(scheduler)
         self.trace.note("life" if not last else "last life")
         end = "crash"
-        try:
-            with simulated(
-                disk,
-                scheduler,
-                BATCH_BYTES_MAX=self.setting.batch_bytes_max,
-                BATCH_LINES_MAX=30,
-                SIDECAR_RECORDS=5,
-                WHOLE_FILES=3,
-            ):
-                try:
-                    end = loop.run(self._live(disk, scheduler, last=last))
-                except Crash:
-                    disk.faults.end()
-                except Deadlock as error:
-                    raise Violation(str(error)) from error
-                finally:
-                    scheduler.kill()
-                    loop.abandon()
-        finally:
-            if end != "crash" and disk.crash_at and disk.changes < disk.crash_at:
-                disk.crash_at = 0
-        if loop.faults:
-            raise Violation(f"the event loop met {loop.faults[0]}")
-        if rng.random() < 0.5 and not last:
+        small = {
+            "BATCH_LINES_MAX": self.setting.batch_lines_max,
+            "SIDECAR_RECORDS": 5,
+            "WHOLE_FILES": 3,
+        }
+        batch = self.setting.batch_bytes_max
+        with simulated(disk, scheduler, BATCH_BYTES_MAX=batch, **small):
+            try:
+                end = loop.run(self._live(disk, scheduler, last=last))
+            except Crash:
+                disk.faults.end()
+            except Deadlock as error:
+                raise Violation(str(error)) from error
+            finally:
+                scheduler.kill()
+                loop.abandon()
+        self._killed = end != "close" and not doom.power
+        if scheduler.uncaught:
+            raise Violation(f"the event loop met {scheduler.uncaught[0]}")
+        if doom.power:
             end += " and power cut"
             self.files.power_cut(rng)
         self.counts.lives[end] += 1
@@ -164,7 +148,7 @@ class History:
     async def _live(self, disk: FakeDisk, scheduler: Scheduler, *, last: bool) -> str:
         setting, rng = self.setting, self.rng
         options = Options(
-            data_dir=cast(Path, disk.root),
+            data_dir=disk.root,
             journal_segment_bytes=setting.segment_bytes,
             disk_reserve_bytes=1,
             checkpoint_seconds=setting.checkpoint_seconds,
@@ -199,7 +183,7 @@ class History:
         await self._serve(storage, session, disk, scheduler, last=last)
         if not last and rng.random() < 0.3:
             return "kill"
-        await self._close(storage, disk)
+        await self._close(storage)
         return "close"
 
     async def _serve(
@@ -215,7 +199,7 @@ class History:
         loop = asyncio.get_running_loop()
         if rng.random() < 0.25 and not last and self.setting.reap_seconds > 100:
             loop.call_later(rng.choice([0.0, 0.1, 2.0]), self._copy, scheduler)
-        await session.work(rng.choice([5, 30, 80]) if not last else 5)
+        await session.work(rng.choice([5, 20, 50]) if not last else 3)
         disk.faults.end()
         if rng.random() < 0.5:
             await session.quiet()
@@ -239,10 +223,10 @@ class History:
         self.model.lost(contents)
         await session.verify(contents)
 
-    async def _close(self, storage: Storage, disk: FakeDisk) -> None:
+    async def _close(self, storage: Storage) -> None:
         try:
             await asyncio.wait_for(storage.close(), 300)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise Violation("close does not come to an end") from None
 
     def _copy(self, scheduler: Scheduler) -> None:
@@ -272,12 +256,15 @@ class History:
             raise Violation(f"check finds damage: {damages}")
 
 
-def run_history(seed: int, tell: Callable[[str], None] | None = None) -> tuple[Counts, str]:
+def run_history(
+    seed: int, tell: Callable[[str], None] | None = None, dooms: Sequence[Doom] = ()
+) -> tuple[Counts, str]:
     """Live one history.
 
     Args:
         seed: Of everything.
         tell: Is given each line of the trace.
+        dooms: Of each life but the last, where they are not left to chance.
 
     Returns:
         What happened in it, and the hash by which one run is compared with another.
@@ -285,10 +272,11 @@ def run_history(seed: int, tell: Callable[[str], None] | None = None) -> tuple[C
     Raises:
         Violation: A promise was broken.
     """
-    history = History(seed, tell=tell)
+    history = History(seed, tell=tell, dooms=dooms)
     logging.disable(logging.CRITICAL if tell is None else logging.NOTSET)
     try:
         history.run()
     finally:
         logging.disable(logging.NOTSET)
+    history.counts.histories = 1
     return history.counts, history.trace.digest

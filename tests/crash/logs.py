@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 
 import msgspec
 
@@ -67,8 +68,9 @@ def _records(path: str, data: bytes) -> list[Record]:
         raise Violation(f"{path}: the header is not where it belongs")
     numbers = [each.sequence for each in records[1:] if each.kind not in "ux"]
     compacted = first_line(records).generation > 1
-    rising = all(one < other for one, other in zip(numbers, numbers[1:], strict=False))
+    rising = all(one < other for one, other in pairwise(numbers))
     if numbers != list(range(1, len(numbers) + 1)):
-        if not (compacted and rising and thread_of(path)):
-            raise Violation(f"{path}: the records are numbered {numbers}")
+        if compacted and rising and thread_of(path):
+            return records
+        raise Violation(f"{path}: the records are numbered {numbers}")
     return records

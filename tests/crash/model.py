@@ -1,8 +1,8 @@
 """What must be in the data directory, whatever happened to it.
 
-The model knows every unit that was ever handed to storage, in order, and what its asker was told. It
-reads the logs' bytes for itself, with the format's `parse` and nothing else of storage, and says what
-is wrong with them.
+The model knows every unit that was ever handed to storage, in order, and what its asker was told.
+It reads the logs' bytes for itself, with the format's `parse` and nothing else of storage, and says
+what is wrong with them.
 """
 
 from __future__ import annotations
@@ -155,8 +155,11 @@ class Model:
             for record in records[1:]:
                 unit = self._of_data.get((path, record.data))
                 if unit is None and record.kind == "y" and thread_of(record.data) in taken_out:
-                    key = int(record.data[14:30], 16)
-                    unit = self._enter((Line(path, "y", key, record.data),), frozenset({path}), None)
+                    line = Line(path, "y", int(record.data[14:30], 16), record.data)
+                    unit = self._enter((line,), frozenset({path}), None)
+                    unit.fate = Fate.THERE
+                    seen[unit.number] = {line}
+                    continue
                 if unit is None:
                     raise Violation(f"{path}: nobody wrote {record.data[:120]!r}")
                 if unit.number < ends.get(path, -1) and not compacted:
@@ -205,12 +208,18 @@ class Model:
                 if line.kind in "mt" and known:
                     raise Violation(f"{line.path}: {line.key} was given out twice: {unit}")
                 newest[line.path, line.key] = unit, line
+        maybe_removed = {
+            (line.path, line.key)
+            for unit in self.units
+            for line in unit.lines
+            if unit.fate is Fate.GONE and line.kind in "xy"
+        }
         now = {path: live(records) for path, records in logs.items()}
         for (path, key), (unit, line) in newest.items():
             data = now.get(path, {}).get(key)
             if line.kind in "xy" and data is not None:
                 raise Violation(f"{path}: {key} was deleted and is back, after {unit}")
-            if line.kind not in "xy" and data is None:
+            if line.kind not in "xy" and data is None and (path, key) not in maybe_removed:
                 raise Violation(f"{path}: {key} is not live any more: {unit}")
             if data is not None and self._of_data[path, data].number < unit.number:
                 raise Violation(f"{path}: {key} is older than {unit}")

@@ -1,17 +1,16 @@
 """One thread, virtual time, and a seeded choice of who goes on next.
 
-The jobs that storage gives to its executors run as coroutines of their own (greenlets): each call of
-the fake disk is a place where a job may be left standing while another one, or the event loop, goes
-on. The event loop looks for jobs where a real one would wait for the operating system. Time passes
-only when all is idle, or when a call is said to be slow. So one seed is one schedule.
+The jobs that storage gives to its executors run as coroutines of their own (greenlets): each call
+of the fake disk is a place where a job may be left standing while another one, or the event loop,
+goes on. The event loop looks for jobs where a real one would wait for the operating system. Time
+passes only when all is idle, or when a call is said to be slow. So one seed is one schedule.
 """
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar, cast
@@ -29,6 +28,10 @@ class Crash(BaseException):
 
 class Deadlock(AssertionError):
     """Everybody waits and nobody will ever go on."""
+
+
+class LoopFault(AssertionError):
+    """A callback or a task failed and nobody was told."""
 
 
 class _Greenlet(Protocol):
@@ -59,7 +62,7 @@ class Job:
 
     @property
     def greenlet(self) -> _Greenlet:
-        """Its coroutine, made when it first gets its turn: only then is the scheduler its parent."""
+        """Its coroutine, made at its first turn: only then is the scheduler its parent."""
         if self._greenlet is None:
             self._greenlet = cast(_Greenlet, _greenlet.greenlet(self._run))
         return self._greenlet
@@ -92,9 +95,7 @@ class Workers(Executor):
         self._closed = False
         scheduler.pools.append(self)
 
-    def submit(  # type: ignore[override]
-        self, call: Callable[..., T], /, *arguments: object, **named: object
-    ) -> Future[T]:
+    def submit(self, call: Callable[..., T], /, *arguments: object, **named: object) -> Future[T]:
         """Queue a call."""
         if self._closed:
             raise RuntimeError("cannot schedule new futures after shutdown")
@@ -117,6 +118,7 @@ class Scheduler:
         now: Virtual seconds.
         steps: How often a job was given its turn.
         crashed: Every job ends where it stands.
+        uncaught: What the event loop was told of because nobody else was.
     """
 
     def __init__(self, rng: random.Random) -> None:
@@ -124,6 +126,7 @@ class Scheduler:
         self.now = 1000.0
         self.steps = 0
         self.crashed = False
+        self.uncaught: list[str] = []
         self.pools: list[Workers] = []
         self.on_step: Callable[[], None] = lambda: None
         self._active: list[Job] = []
@@ -214,7 +217,10 @@ class Scheduler:
 
         Raises:
             Deadlock: Nothing can ever happen again, or hours pass and nothing comes to its end.
+            LoopFault: Somebody raised where nobody catches.
         """
+        if self.uncaught and not self.crashed:
+            raise LoopFault(f"the event loop met {self.uncaught[0]}")
         if self.now > LIFE_SECONDS_MAX:
             raise Deadlock("a life does not come to its end")
         if self.crashed:
@@ -247,60 +253,3 @@ class Scheduler:
         for pool in self.pools:
             pool.waiting.clear()
             pool.busy = 0
-
-
-class _Selector:
-    def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
-
-    def select(self, timeout: float | None) -> list[object]:
-        self._scheduler.select(timeout)
-        return []
-
-
-class Loop(asyncio.BaseEventLoop):
-    """An event loop in virtual time that no file, socket or thread can wake."""
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        super().__init__()
-        self._selector = _Selector(scheduler)
-        self._scheduler = scheduler
-        self._default = Workers(scheduler, 1)
-        self.faults: list[str] = []
-        self.set_exception_handler(self._note)
-
-    def time(self) -> float:
-        """Return virtual seconds."""
-        return self._scheduler.now
-
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
-        """Run a call as a job; the default executor has one worker."""
-        return super().run_in_executor(executor or self._default, func, *args)
-
-    def run(self, main: Coroutine[Any, Any, T]) -> T:
-        """Run until a coroutine is done, or the process crashes."""
-        asyncio.set_event_loop(self)
-        return self.run_until_complete(main)
-
-    def abandon(self) -> None:
-        """Forget every task, as the end of a process does."""
-        for _ in range(100):
-            tasks = asyncio.all_tasks(self)
-            if not tasks:
-                break
-            for task in tasks:
-                task.cancel()
-            self.call_soon(self.stop)
-            self.run_forever()
-        self.close()
-        asyncio.set_event_loop(None)
-
-    def _note(self, loop: object, context: dict[str, Any]) -> None:
-        if not self._scheduler.crashed:
-            self.faults.append(f"{context.get('message')}: {context.get('exception')!r}")
-
-    def _process_events(self, events: object) -> None:
-        pass
-
-    def _write_to_self(self) -> None:
-        pass

@@ -48,9 +48,9 @@ class FaultyServer(ServerProcess):
         """Return a client that does not retry."""
         return PlainClient(self.port, self.key)
 
-    def found(self) -> list[Found]:
-        """Return all that its organisation has."""
-        with closing(self.client()) as client:
+    def found(self, key: str = "") -> list[Found]:
+        """Return all that its organisation has, asked for with its own key or another."""
+        with closing(PlainClient(self.port, key or self.key)) as client:
             return read_back(client)
 
     def ask(self, method: str, path: str, body: object = None) -> Reply:
@@ -108,6 +108,14 @@ class FaultyServer(ServerProcess):
             tracer.wait(ATTACH_SECONDS_MAX)
             reader.join()
             self.injected += len(re.findall(r"\(INJECTED\)|\(DELAYED\)", trace.read_text()))
+
+    def wait_until_injected(self, seconds: float = 30.0) -> None:
+        """Return when a rule has made a call fail, within a block of `faults`."""
+        trace = self.data_dir.with_suffix(".strace")
+        deadline = time.monotonic() + seconds
+        while "(INJECTED)" not in trace.read_text():
+            assert time.monotonic() < deadline, "nobody called what was to fail"
+            threading.Event().wait(_LOOK_SECONDS)
 
     def start_to_die(self, *rules: str, seconds: float | None = None) -> bool:
         """Start it under rules of which one is to kill it, or for so many seconds.

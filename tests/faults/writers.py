@@ -16,7 +16,7 @@ _PAUSE_SECONDS = 0.02
 
 
 class Writers:
-    """Some threads that write to one organisation until they are told to stop or the server is gone.
+    """Threads that write to one organisation until they are stopped or the server is gone.
 
     Attributes:
         replies: How many answers of each status there were.
@@ -25,13 +25,22 @@ class Writers:
     """
 
     def __init__(
-        self, ledger: Ledger, port: int, key: str, *, seed: str, count: int = 6, padding: int = 600
+        self,
+        ledger: Ledger,
+        port: int,
+        key: str,
+        *,
+        seed: str,
+        count: int = 6,
+        padding: int = 600,
+        creates: float = 0.06,
     ) -> None:
         self.replies: Counter[int] = Counter()
         self.failures: dict[tuple[int, str], Reply] = {}
         self.broken: list[str] = []
         self._ledger = ledger
-        self._port, self._key, self._seed, self._padding = port, key, seed, padding
+        self._port, self._key, self._seed = port, key, seed
+        self._padding, self._creates = padding, creates
         self._stopping = threading.Event()
         self._progress = threading.Condition()
         self._acknowledged = 0
@@ -77,11 +86,11 @@ class Writers:
     def _write(self, number: int) -> None:
         chance = random.Random(f"{self._seed}.{number}")
         client = PlainClient(self._port, self._key)
-        writer = _Writer(self, self._ledger, client, chance, f"{self._seed}.{number}")
+        writer = _Writer(self._ledger, client, chance, f"{self._seed}.{number}")
         try:
             with suppress(OSError, http.client.HTTPException):
                 while not self._stopping.is_set():
-                    reply = writer.act(self._padding)
+                    reply = writer.act(self._padding, self._creates)
                     if reply is not None:
                         self._count(reply)
         except Exception as error:
@@ -112,28 +121,28 @@ class _Writer:
 
     def __init__(
         self,
-        writers: Writers,
         ledger: Ledger,
         client: PlainClient,
         chance: random.Random,
         name: str,
     ) -> None:
-        self._writers, self._ledger, self._client, self._chance = writers, ledger, client, chance
+        self._ledger, self._client, self._chance = ledger, client, chance
         self._name = name
         self._made = 0
         self._conversations: list[Conversation] = []
         self._turns: list[tuple[Conversation, Entry]] = []
 
-    def act(self, padding: int) -> Reply | None:
+    def act(self, padding: int, creates: float) -> Reply | None:
         """Send one request; return its answer."""
         die = self._chance.random()
-        if die < 0.06 or not self._open():
+        if die < creates or not self._open():
             return self._create()
-        if die < 0.14 and self._turns:
+        die = self._chance.random()
+        if die < 0.08 and self._turns:
             return self._change(*self._chance.choice(self._turns))
-        if die < 0.22 and self._turns:
+        if die < 0.16 and self._turns:
             return self._delete(*self._turns.pop(self._chance.randrange(len(self._turns))))
-        if die < 0.24 and len(self._conversations) > 2:
+        if die < 0.18 and len(self._conversations) > 2:
             return self._delete_thread(self._conversations.pop())
         return self._append(self._chance.choice(self._open()), padding)
 
@@ -191,9 +200,7 @@ class _Writer:
 
     def _delete(self, conversation: Conversation, entry: Entry) -> Reply:
         self._ledger.change(entry, None)
-        reply = self._client.ask(
-            "DELETE", f"/v1/threads/{conversation.id}/messages/{entry.id}"
-        )
+        reply = self._client.ask("DELETE", f"/v1/threads/{conversation.id}/messages/{entry.id}")
         self._note(entry, reply)
         return reply
 

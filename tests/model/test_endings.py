@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from ragen_actor.cli.exit_codes import Exit
+from tests.model.serving import serving
 from tests.server_process import ROOT, ServerProcess
 from tests.wire.http_call import Api
 
@@ -198,3 +199,34 @@ def copy(data_dir: Path, there: Path, method: str) -> None:
                     if path.is_file():
                         (there / name).mkdir(exist_ok=True)
                         shutil.copy2(path, there / name)
+
+
+async def test_a_server_that_drains_is_alive_but_not_ready_and_refuses_before_any_commit(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path / "data") as house:
+        thread = await house.call("POST", "/v1/threads", {})
+        assert (await house.answer("GET", "/readyz")).status == 200
+        house.gate.draining = True
+        syncs = house.storage.disk.syncs
+        assert (await house.answer("GET", "/healthz")).status == 200
+        ready = await house.answer("GET", "/readyz")
+        assert ready.status == 503
+        assert ready.headers["retry-after"]
+        for method, path in (("POST", "/v1/threads"), ("GET", f"/v1/threads/{thread['id']}")):
+            refused = await house.answer(method, path, {})
+            assert refused.status == 503
+            assert int(refused.headers["retry-after"]) >= 1
+        assert house.storage.disk.syncs == syncs
+        house.gate.draining = False
+        assert (await house.answer("GET", "/readyz")).status == 200
+
+
+async def test_a_server_that_still_recovers_is_neither_alive_nor_ready(tmp_path: Path) -> None:
+    async with serving(tmp_path / "data") as house:
+        api, house.gate.api = house.gate.api, None
+        for path in ("/healthz", "/readyz", "/v1/threads"):
+            answer = await house.answer("GET", path)
+            assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        house.gate.api = api
+        assert (await house.answer("GET", "/healthz")).status == 200

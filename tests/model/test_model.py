@@ -105,7 +105,7 @@ def test_threads_and_messages_agree_with_a_model_over_restarts_and_crashes() -> 
     run_state_machine_as_test(
         RegistryMachine,
         settings=settings(
-            max_examples=30,
+            max_examples=20,
             stateful_step_count=40,
             derandomize=True,
             database=None,

@@ -69,6 +69,10 @@ class FragileDisk(Disk):
         self._asked("sync_directory", path)
         super().sync_directory(path)
 
+    def sync_everything(self) -> bool:
+        self._asked("sync_everything", "")
+        return super().sync_everything()
+
     def read(self, descriptor: int, length: int, offset: int) -> bytes:
         self._asked("read", self.path_of(descriptor))
         return super().read(descriptor, length, offset)

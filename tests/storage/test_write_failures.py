@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from storage import CatalogLog, Options, Storage, ThreadLog, WriteFailed, WriteRefused
+from storage.checkpoint import WHOLE_FILES
 from storage.segment import BATCHES_AT, Header, batches
 from tests.storage.conftest import SEGMENT_BYTES
 from tests.storage.fragile_disk import FragileDisk, Held, failing
@@ -422,6 +423,37 @@ async def test_a_file_whose_sync_failed_is_written_again_through_a_fresh_descrip
     again = after[after.index("open") :]
     assert again.index("write") < again.index("sync")
     assert texts(await read_all(storage, log))[0] == "one"
+
+
+async def test_when_one_call_for_many_files_fails_each_is_synced_and_the_call_never_trusted_again(
+    options: Options, disk: FragileDisk
+) -> None:
+    storage = await Storage.open(options, disk)
+    catalog = await storage.open_catalog(ORG)
+    logs = [await created(storage, catalog, number) for number in range(WHOLE_FILES)]
+    disk.before = failing("sync_everything")
+    for expected in ("tried", "not tried"):
+        await asyncio.gather(*[append(storage, log) for log in logs])
+        start = len(disk.calls)
+        await storage.checkpoint()
+        calls = disk.calls[start:]
+        freed = max(place for place, (call, _) in enumerate(calls) if call == "header")
+        synced = {path for call, path in calls[:freed] if call == "sync"}
+        assert {log.path for log in logs} <= synced
+        assert (("sync_everything", "") in calls) == (expected == "tried")
+        disk.before = allow
+    await storage.close()
+
+
+async def test_a_checkpoint_of_few_files_waits_for_no_other_programs_bytes(
+    options: Options, disk: FragileDisk
+) -> None:
+    storage = await Storage.open(options, disk)
+    catalog = await storage.open_catalog(ORG)
+    for number in range(WHOLE_FILES - 2):
+        await created(storage, catalog, number)
+    await storage.close()
+    assert disk.count("sync_everything") == 0
 
 
 async def test_an_idle_journal_is_settled_when_it_is_old(

@@ -193,6 +193,8 @@ def test_the_version_is_told(ran: Callable[..., Ran]) -> None:
         (["keys", "list"], ["--json", "hint"]),
         (["keys", "revoke"], ["KEY-OR-HINT", "examples"]),
         (["check"], ["path:offset: reason; hint", "Nothing is changed", "exit codes"]),
+        (["check"], ["--repair", "FILE.damaged-OFFSET", "must be stopped", "cp -a data"]),
+        (["compact"], ["--now", "control.sock", "no write is lost", "Backups", "exit codes"]),
     ],
 )
 def test_every_command_explains_itself(

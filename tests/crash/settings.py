@@ -1,0 +1,57 @@
+"""What a history is like: its sizes, and how its lives end."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+ORGS = ["acme", "globex"]
+KILO = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What stays the same through a history."""
+
+    segment_bytes: int
+    checkpoint_seconds: float
+    dirty_files_max: int
+    open_files_max: int
+    batch_bytes_max: int
+    batch_lines_max: int
+    compact_dead_bytes: int
+    reap_seconds: float
+    orgs: tuple[str, ...]
+
+    @classmethod
+    def draw(cls, rng: random.Random) -> Setting:
+        """Choose."""
+        segment = rng.choice([48, 64, 128]) * KILO
+        return cls(
+            segment_bytes=segment,
+            checkpoint_seconds=rng.choice([0.5, 2.0, 30.0]),
+            dirty_files_max=rng.choice([2, 4, 16, 4096]),
+            open_files_max=rng.choice([2, 8, 1000]),
+            batch_bytes_max=segment // 2 - 8 * KILO,
+            batch_lines_max=rng.choice([5, 30]),
+            compact_dead_bytes=rng.choice([300, 1000, 6000, 1 << 30]),
+            reap_seconds=rng.choice([5.0, 86_400.0, 86_400.0]),
+            orgs=tuple(ORGS[: rng.choice([1, 1, 2])]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Doom:
+    """How a life goes and ends, where it is not left to chance.
+
+    Attributes:
+        crash_at: The change of the disk at which the process ends; 0 if it is closed instead.
+        crash_in: The call in or before which it ends, the first such one from there on.
+        power: The power goes with it.
+        faulty: The calls that fail now and then.
+    """
+
+    crash_at: int = 0
+    crash_in: str = ""
+    power: bool = False
+    faulty: frozenset[str] = frozenset()
