@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from storage.datadir import (
+    LOCK,
     META,
     ORG_NAME,
     ORGS,
@@ -67,7 +68,7 @@ def check(data_dir: Path, progress: Progress = lambda done, total: None) -> Iter
         raise DataDirUnusable(
             f"there is no {META}", path=str(data_dir), hint="name a data directory with --data-dir"
         )
-    is_copy = (data_dir / "lock").stat().st_ino != meta.lock_inode
+    is_copy = meta.is_copied(data_dir / LOCK)
     yield from _Check(disk, progress, is_copy=is_copy).run()
 
 

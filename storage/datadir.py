@@ -29,11 +29,28 @@ class Meta(msgspec.Struct, frozen=True):
         format: The version of everything in the directory.
         created_at: Unix seconds.
         lock_inode: Of the file `lock`; another one tells that this directory is a copy.
+        file_system: The id of the one that it lies on, which tells the same where inode numbers
+            happen to agree; 0 when it has none.
     """
 
     format: int
     created_at: int
     lock_inode: int
+    file_system: int = 0
+
+    @classmethod
+    def of(cls, lock_file: int, created_at: int) -> Meta:
+        """Return what a directory with this lock, an open file, says of itself."""
+        return cls(FORMAT, created_at, *_whereabouts(lock_file))
+
+    def is_copied(self, lock_file: int | Path) -> bool:
+        """Tell whether a directory with this lock is a copy of the one that said this."""
+        inode, file_system = _whereabouts(lock_file)
+        return self.lock_inode != inode or self.file_system not in (0, file_system)
+
+
+def _whereabouts(lock_file: int | Path) -> tuple[int, int]:
+    return os.stat(lock_file).st_ino, os.statvfs(lock_file).f_fsid
 
 
 def org_path(org: str) -> str:
@@ -85,7 +102,6 @@ def prepare(disk: Disk, lock_descriptor: int, journal_segment_bytes: int) -> boo
     Raises:
         DataDirUnusable: It is of a newer format, or its `meta.json` is unreadable.
     """
-    inode = os.fstat(lock_descriptor).st_ino
     meta = read_meta(disk)
     if meta is None:
         # An empty folder is what a first start leaves that died before it wrote its meta file.
@@ -99,11 +115,11 @@ def prepare(disk: Disk, lock_descriptor: int, journal_segment_bytes: int) -> boo
         disk.make_directory(ORGS)
         # Their names first: whoever finds the meta file after a power cut must find them too.
         disk.sync_directory(".")
-        write_meta(disk, Meta(FORMAT, int(time.time()), inode))
+        write_meta(disk, Meta.of(lock_descriptor, int(time.time())))
         return False
     # A start that was killed between the rename and the sync left its name in memory only.
     disk.sync_directory(".")
-    return meta.lock_inode != inode
+    return meta.is_copied(lock_descriptor)
 
 
 def read_meta(disk: Disk) -> Meta | None:
@@ -138,4 +154,4 @@ def mark_original(disk: Disk, lock_descriptor: int) -> None:
     """Say that this directory is no copy any more."""
     meta = read_meta(disk)
     assert meta is not None
-    write_meta(disk, msgspec.structs.replace(meta, lock_inode=os.fstat(lock_descriptor).st_ino))
+    write_meta(disk, Meta.of(lock_descriptor, meta.created_at))

@@ -74,7 +74,7 @@ def repair(
     descriptors = Descriptors(disk, 8)
     try:
         disk.probe()
-        yield from _meta(disk, os.fstat(descriptor).st_ino, int(now))
+        yield from _meta(disk, descriptor, int(now))
         yield from _journal(disk, journal_segment_bytes)
         is_copy = prepare(disk, descriptor, journal_segment_bytes)
         outcome = recover(disk, is_copy=is_copy)
@@ -99,7 +99,7 @@ def repair(
         os.close(descriptor)
 
 
-def _meta(disk: Disk, lock_inode: int, now: int) -> Iterator[Deed]:
+def _meta(disk: Disk, lock_descriptor: int, now: int) -> Iterator[Deed]:
     try:
         if read_meta(disk) is not None:
             return
@@ -108,7 +108,7 @@ def _meta(disk: Disk, lock_inode: int, now: int) -> Iterator[Deed]:
         if not isinstance(error.__cause__, msgspec.DecodeError):
             raise
         reason = f"unreadable: kept as {move_aside(disk, META)}"
-    write_meta(disk, Meta(FORMAT, now, lock_inode))
+    write_meta(disk, Meta.of(lock_descriptor, now))
     yield Deed(META, 0, f"{reason}; made anew for format {FORMAT}")
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from storage import Options, Storage, ThreadLog
 from storage.check import check
-from storage.datadir import catalog_path, thread_path
+from storage.datadir import Meta, catalog_path, thread_path
 from storage.durable import Disk
 from storage.recovery import recover
 from tests.storage.samples import (
@@ -238,3 +240,14 @@ async def test_a_copy_in_any_order_of_folders_holds_all_that_was_acknowledged_be
         assert len(found) >= before.get(name, 1)
     assert list(check(there)) == []
     assert recover(Disk(there), is_copy=False).faults == []
+
+
+async def test_a_copy_on_another_file_system_is_one_though_inode_numbers_agree(
+    storage: Storage, data_dir: Path
+) -> None:
+    meta = msgspec.json.decode((data_dir / "meta.json").read_bytes(), type=Meta)
+    lock = data_dir / "lock"
+    assert meta.file_system == os.statvfs(lock).f_fsid
+    assert not meta.is_copied(lock)
+    elsewhere = msgspec.structs.replace(meta, file_system=meta.file_system ^ 1 or 2)
+    assert elsewhere.is_copied(lock)
