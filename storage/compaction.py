@@ -168,6 +168,8 @@ class Compactor:
                 if target.end - draft.covered <= _CATCH_UP_BYTES:
                     break
                 await self._run(draft.catch_up, target.end)
+            # Now, so that little is left to sync while nobody else can write.
+            await self._run(draft.sync)
             await self._quiet(target)
             if target.dropped or target.owed or target.torn:
                 return False

@@ -71,7 +71,10 @@ def salvage(
     path = log.path
     for offset, data, fault in found.damaged:
         kept = keep_aside(disk, path, offset, data)
-        yield Deed(path, offset, f"{fault}: {len(data)} bytes are kept as {kept}")
+        text = f"{fault}: {len(data)} bytes are kept as {kept}"
+        if b'"k":"%b"' % log.REMOVE.encode() in data:
+            text += "; A DELETION STOOD THERE: unless it is named below, what it deleted is back"
+        yield Deed(path, offset, text)
     with ExitStack() as stack:
         source = stack.enter_context(disk.opened(path)) if disk.exists(path) else -1
         for key, (offset, length) in sorted(found.doubtful.items()):

@@ -7,6 +7,7 @@ nobody can know is lost, such as which record a deletion was about of which not 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ _TOMBSTONE_LINE_BYTES_MAX = 200
 """A tombstone is an id and a time; what is known to be longer was none."""
 _LINE_BYTES_MIN = 100
 """No message is shorter: so many at most stood in a stretch that tells nothing any more."""
+
+_TOMBSTONE = re.compile(rb'\{"id":"(msg|thread)-[0-9a-f]{32}","deleted_at"')
 
 
 class Stretch(NamedTuple):
@@ -154,11 +157,20 @@ class _Reader:
         if found.header is None and line.offset == 0:
             return
         if _may_remove(line):
-            for key in keys_about(self._log, line, self._newest):
+            for key in keys_about(self._log, line, self._newest) | self._named(line):
                 if key in found.live:
                     found.doubtful[key] = found.live.pop(key)
         if self._log.BY_SEQUENCE:
             self._ceiling = max(self._ceiling, self._newest) + _adds_max(line)
+
+    def _named(self, line: Line) -> set[int]:
+        """Return the keys that what is left of tombstones names, wherever in a stretch it stands."""
+        data, log = line.data, self._log
+        keys = {log.key_of_id(data[place.start() :]) for place in _TOMBSTONE.finditer(data)}
+        if log.BY_SEQUENCE:
+            mark = b'"k":"%b","s":"([0-9]{10})"' % log.REMOVE.encode()
+            keys |= {int(sequence) for sequence in re.findall(mark, data)}
+        return keys
 
 
 def _said(line: Line) -> int:

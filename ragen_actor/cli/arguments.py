@@ -36,7 +36,7 @@ A data directory without a key gets one, of organisation {serve.FIRST_ORG}, proj
 {serve.FIRST_PROJECT}, tier {DEFAULT_TIER}. It is printed on standard output, once, with a curl
 command to try it. Everything else is logged to standard error.
 
-GET /healthz answers 200 once the server is up, GET /readyz only while it takes requests.
+GET /healthz answers 200 once the server has started, GET /readyz only while it takes requests.
 """
 
 _SERVE_EXAMPLES = f"""\

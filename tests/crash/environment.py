@@ -20,6 +20,7 @@ import storage.check
 import storage.committer
 import storage.engine
 from tests.crash.fake_disk import FakeDisk
+from tests.crash.fake_path import FakePath
 from tests.crash.schedule import Scheduler
 
 MODULES: list[ModuleType] = [
@@ -53,8 +54,13 @@ class _Os:
     def __getattr__(self, name: str) -> Any:
         return getattr(os, name)
 
-    def fstat(self, descriptor: int) -> SimpleNamespace:
-        return SimpleNamespace(st_ino=self._disk.inode(descriptor))
+    def stat(self, target: int | FakePath) -> SimpleNamespace | os.stat_result:
+        if isinstance(target, FakePath):
+            return target.stat()
+        return SimpleNamespace(st_ino=self._disk.inode(target))
+
+    def statvfs(self, target: int | FakePath) -> SimpleNamespace:
+        return SimpleNamespace(f_fsid=1)
 
     def close(self, descriptor: int) -> None:
         self._disk.close(descriptor)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from storage import checkpoint, committer, compaction, datadir, engine, journal, recovery, segment
+from storage import checkpoint, committer, compaction, datadir, engine, recovery, segment
 from storage.checkpoint import Checkpointer
 from storage.committer import Committer
 from storage.compaction import Compactor
@@ -130,10 +130,6 @@ def trust_one_sync_for_all_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Checkpointer, "_sync_everything", again)
 
 
-def rewrite_a_file_with_frames_of_another_generation(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(checkpoint, "generation_of", lambda *arguments: None)
-
-
 def recover_from_a_journal_that_may_not_last(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(recovery, "_confirm", lambda *arguments: None)
 
@@ -170,10 +166,6 @@ def let_a_new_generation_write_before_its_name_lasts(patch: pytest.MonkeyPatch) 
     patch.setattr(Compactor, "_name_lasts", at_once)
 
 
-def open_a_generation_whose_name_may_not_last(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(engine, "and_above", lambda folder: [])
-
-
 def start_on_a_meta_file_that_may_not_last(patch: pytest.MonkeyPatch) -> None:
     original = datadir.prepare
 
@@ -190,17 +182,6 @@ def start_on_a_meta_file_that_may_not_last(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(engine, "prepare", prepare)
 
 
-def lose_owed_lines_that_a_checkpoint_wrote(patch: pytest.MonkeyPatch) -> None:
-    original = Journal.frames_of
-
-    def frames_of(self: Journal, path: str) -> list[Frame]:
-        if not self.in_use:
-            raise ValueError("no segment is in use")
-        return original(self, path)
-
-    patch.setattr(journal.Journal, "frames_of", frames_of)
-
-
 MUTATIONS: list[Mutation] = [
     acknowledge_before_the_journal_has_it,
     write_the_file_before_the_journal,
@@ -213,12 +194,9 @@ MUTATIONS: list[Mutation] = [
     retry_a_failed_sync,
     forget_that_a_sync_failed,
     trust_one_sync_for_all_again,
-    rewrite_a_file_with_frames_of_another_generation,
     recover_from_a_journal_that_may_not_last,
     leave_lines_that_can_be_read,
     sync_no_folder_above_another,
     let_a_new_generation_write_before_its_name_lasts,
-    open_a_generation_whose_name_may_not_last,
     start_on_a_meta_file_that_may_not_last,
-    lose_owed_lines_that_a_checkpoint_wrote,
 ]

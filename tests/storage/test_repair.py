@@ -378,6 +378,19 @@ def test_what_is_no_data_directory_or_a_newer_one_is_refused(tmp_path: Path, nam
     assert {path for path in tree(tmp_path) if path != "lock"} == set(before)
 
 
+async def test_what_is_left_of_a_deletion_is_enough_to_know_what_it_deleted(worn: Path) -> None:
+    places = starts(worn, LOG)
+
+    def alter(content: bytearray) -> None:
+        content[places[8] + 48 : places[9]] = bytes(places[9] - places[8] - 48)
+
+    change(worn, LOG, alter)
+    deeds = repaired(worn)
+    assert "A DELETION STOOD THERE" in deeds[0].text
+    assert "message 3 may have been deleted" in deeds[1].text
+    assert text(3) not in (await served(worn)).messages
+
+
 @pytest.mark.parametrize("seed", range(40))
 async def test_whatever_is_damaged_a_repair_makes_it_sound_and_brings_nothing_deleted_back(
     worn: Path, seed: int
@@ -402,7 +415,9 @@ async def test_whatever_is_damaged_a_repair_makes_it_sound_and_brings_nothing_de
                 content += content[start:]
         path.write_bytes(content)
     # Where the tombstone itself is gone without a trace, nobody can know of it.
-    known = b'"k":"x"' in (worn / LOG).read_bytes() if (worn / LOG).exists() else False
+    known = (
+        b'"k":"x","s":"0000000003"' in (worn / LOG).read_bytes() if (worn / LOG).exists() else False
+    )
     repaired(worn)
     storage = await Storage.open(Options(worn, journal_segment_bytes=SEGMENT_BYTES))
     try:
