@@ -114,6 +114,15 @@ class Draft:
             self._disk.write(out, bytes(self._buffer), self.end - len(self._buffer))
             self._buffer.clear()
 
+    def sync(self) -> None:
+        """Make what was flushed durable.
+
+        Raises:
+            OSError: The disk fails.
+        """
+        with self._disk.opened(self.path) as out:
+            self._disk.sync(out)
+
     def take_name(self) -> None:
         """Make the draft durable and give it the log's name; the name is not durable yet.
 
@@ -121,8 +130,7 @@ class Draft:
             OSError: The disk fails; the log has its old file still.
         """
         disk, target = self._disk, self._target
-        with disk.opened(self.path) as out:
-            disk.sync(out)
+        self.sync()
         try:
             disk.replace(self.path, target.path)
         except OSError:
