@@ -18,6 +18,7 @@ that was not acknowledged is there whole or not at all.
 `record` holds the format of a line, `segment` that of the journal; `engine.Storage` is the door.
 """
 
+from storage.append import LogHeader
 from storage.engine import Storage
 from storage.errors import (
     DamagedRecord,
@@ -32,7 +33,7 @@ from storage.options import Options
 from storage.reader import Place
 from storage.reaper import Tombstone
 from storage.record import RecordError
-from storage.record_log import CatalogLog, LogHeader, RecordLog, ThreadLog
+from storage.record_log import CatalogLog, RecordLog, ThreadLog
 
 __all__ = [
     "CatalogLog",

@@ -20,13 +20,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 
+from storage.append import Append, Done, Unit
+from storage.batch_writer import BatchWriter
 from storage.checkpoint import Checkpointer
-from storage.descriptors import Descriptor, Descriptors
-from storage.durable import Disk, and_above
-from storage.errors import DamagedRecord, NoRoom, StorageError, WriteFailed, WriteRefused
+from storage.descriptors import Descriptors
+from storage.durable import Disk
+from storage.errors import StorageError, WriteFailed, WriteRefused
 from storage.journal import Journal
 from storage.options import Options
-from storage.record_log import Append, RecordLog
+from storage.owed import Owed, not_writable
+from storage.record_log import RecordLog
 from storage.segment import ALIGNMENT, Frame
 
 log = logging.getLogger(__name__)
@@ -35,38 +38,8 @@ BATCH_BYTES_MAX = 8 * 1024 * 1024
 BATCH_LINES_MAX = 1000
 _FRAME_BYTES = 160
 """What a line in a file of its own adds to a batch, in bytes, besides itself."""
-_NAMES_RESERVED = 64
-"""Files that can be made must be so many: a thread that gets none owes its lines to the journal."""
 FREE_SEGMENT_SECONDS_MAX = 10.0
 """How long a batch waits for a checkpoint to free a segment before it is refused."""
-OWED_RETRY_SECONDS = 1.0
-
-Done = Callable[[StorageError | None], None]
-
-
-class Unit:
-    """Lines that are committed together or not at all.
-
-    Attributes:
-        appends: In the order in which they are to stand in their logs.
-        done: Called in the event loop, once, with None or with what went wrong.
-        size: Bytes of all lines.
-    """
-
-    __slots__ = ("appends", "done", "size")
-
-    def __init__(self, appends: Sequence[Append], done: Done) -> None:
-        self.appends = appends
-        self.done = done
-        self.size = sum([len(append.line) for append in appends])
-
-
-def _not_writable(target: RecordLog) -> StorageError:
-    if target.torn:
-        return DamagedRecord(
-            "the file ends in the middle of a line", path=target.path, offset=target.last_offset
-        )
-    return WriteRefused("the file still misses lines that the journal holds", path=target.path)
 
 
 class Committer:
@@ -94,23 +67,22 @@ class Committer:
         self._executor = executor
         self._options = options
         self._loop = asyncio.get_running_loop()
+        self._writer = BatchWriter(disk, journal, descriptors, options, clock)
         self._queue: deque[Unit] = deque()
         self._writing = False
         self._kicked = False
         self._waiting_since: float | None = None
-        self._folders: set[str] = set()
         self._jobs: deque[tuple[Callable[[], None], asyncio.Future[None]]] = deque()
-        self._owed: dict[RecordLog, list[Append]] = {}
+        self._owed = Owed(checkpointer, executor)
         self._idle = asyncio.Event()
         self._idle.set()
         self.pending_bytes = 0
         self._refused: str | None = None
-        self._lacking: str | None = None
 
     @property
     def trouble(self) -> str | None:
         """Why the journal did not take the last batch, or a file its lines; None if neither."""
-        return self._refused or self._lacking
+        return self._refused or self._owed.reason
 
     def submit(self, appends: Sequence[Append], done: Done) -> None:
         """Queue one unit; `done` is called when it is durable and readable, or has failed.
@@ -123,7 +95,7 @@ class Committer:
             if append.log.owed or append.log.torn:
                 for each in appends:
                     each.log.settle(each, committed=False)
-                raise _not_writable(append.log)
+                raise not_writable(append.log)
         unit = Unit(appends, done)
         self._queue.append(unit)
         self.pending_bytes += unit.size
@@ -149,7 +121,7 @@ class Committer:
             return
         self._idle.clear()
         self._writing = True
-        work = self._loop.run_in_executor(self._executor, self._write, [], rotate)
+        work = self._loop.run_in_executor(self._executor, self._writer.write, [], rotate)
         work.add_done_callback(lambda done: self._finish([], done))
 
     def retire(self) -> None:
@@ -164,9 +136,7 @@ class Committer:
         Raises:
             WriteRefused: It still misses lines.
         """
-        for owed in self._owed:
-            if owed.path == path:
-                raise _not_writable(owed)
+        self._owed.check(path)
 
     def alone(self, job: Callable[[], None]) -> asyncio.Future[None]:
         """Run a job on the committer's thread while no batch is on its way."""
@@ -204,7 +174,7 @@ class Committer:
         for _ in units:
             self._queue.popleft()
         self._writing = True
-        work = self._loop.run_in_executor(self._executor, self._write, frames, rotate)
+        work = self._loop.run_in_executor(self._executor, self._writer.write, frames, rotate)
         work.add_done_callback(lambda done: self._finish(units, done))
 
     def _finish_job(self, answer: asyncio.Future[None], work: asyncio.Future[None]) -> None:
@@ -264,70 +234,6 @@ class Committer:
             if not self._queue:
                 self._idle.set()
 
-    def _write(self, frames: list[Frame], rotate: bool) -> dict[str, OSError]:
-        """Commit one batch; on the committer's thread. Returns the files that did not take it.
-
-        Raises:
-            NoRoom: Nothing was written.
-            WriteRefused: Nothing was written.
-            WriteFailed: The outcome is unknown.
-        """
-        started = self._clock()
-        wanted = sum([len(frame.data) for frame in frames])
-        try:
-            free = self._disk.free_bytes()
-        except OSError as error:
-            raise WriteRefused(f"the file system does not answer: {error}") from error
-        if free < self._options.disk_reserve_bytes + wanted:
-            raise NoRoom(
-                f"{free} bytes are free, the reserve is {self._options.disk_reserve_bytes}",
-                hint="free some space, or lower [storage] disk_reserve_bytes",
-            )
-        names = self._disk.free_names()
-        if names is not None and names < _NAMES_RESERVED + len(frames):
-            raise NoRoom(
-                f"{names} more files can be made, {_NAMES_RESERVED} are reserved",
-                hint="remove some files, or make a file system with more inodes",
-            )
-        if rotate:
-            self._journal.rotate()
-        self._journal.write(frames)
-        seconds = self._clock() - started
-        if seconds > self._options.sync_slow_seconds:
-            log.warning("a journal sync took %.3f s", seconds)
-        failed: dict[str, OSError] = {}
-        for frame in frames:
-            try:
-                self._materialise(frame)
-            except OSError as error:
-                self._descriptors.distrust(frame.path)
-                self._journal.owe(frame.path)
-                failed[frame.path] = error
-        return failed
-
-    def _materialise(self, frame: Frame) -> None:
-        """Put a frame's bytes into its file, and note what the checkpoint has to sync."""
-        segment = self._journal.current
-        assert segment is not None
-        new = frame.offset == 0
-        if new:
-            folder = frame.path.rpartition("/")[0]
-            if folder not in self._folders:
-                # All that may get a new name, before it does: making them may fail half-way.
-                segment.directories.update(and_above(folder))
-                self._disk.make_directory(folder)
-                self._folders.add(folder)
-            segment.directories.add(folder)
-        descriptor = self._descriptors.acquire(frame.path, create=new)
-        known: Descriptor | None = segment.dirty.get(frame.path)
-        if known is descriptor:
-            self._descriptors.release(descriptor)
-        else:
-            segment.dirty[frame.path] = descriptor
-            if known is not None:
-                self._descriptors.release(known)
-        self._disk.write(descriptor.number, frame.data, frame.offset)
-
     def _finish(self, units: list[Unit], work: asyncio.Future[dict[str, OSError]]) -> None:
         self._writing = False
         self._checkpointer.look()
@@ -375,14 +281,13 @@ class Committer:
             log.error("writes fail: %s", error)
         if failed:
             self._took()
-            self._lacking = error.reason
         else:
             self._refused = error.reason
         outcomes: list[tuple[Unit, StorageError | None]] = []
         for unit in units:
             for append in unit.appends:
                 if append.log.path in failed:
-                    self._owe(append)
+                    self._owed.owe(append, error.reason)
                 else:
                     append.log.settle(append, committed=bool(failed))
             whole = failed and not any(append.log.owed for append in unit.appends)
@@ -396,28 +301,3 @@ class Committer:
         for unit, outcome in outcomes:
             self.pending_bytes -= unit.size
             unit.done(outcome)
-
-    def _owe(self, append: Append) -> None:
-        """The line stays pending until its file has it, so that nothing is planned on top of it."""
-        if not self._owed:
-            self._loop.call_later(OWED_RETRY_SECONDS, self._pay)
-        append.log.owed = True
-        self._owed.setdefault(append.log, []).append(append)
-
-    def _pay(self) -> None:
-        work = self._loop.run_in_executor(
-            self._executor, self._checkpointer.rewrite, [each.path for each in self._owed]
-        )
-        work.add_done_callback(self._paid)
-
-    def _paid(self, work: asyncio.Future[set[str]]) -> None:
-        for target in [each for each in self._owed if each.path in work.result()]:
-            for append in self._owed.pop(target):
-                target.settle(append, committed=True)
-            target.owed = False
-            log.warning("%s has again all that the journal holds of it", target.path)
-        if self._owed:
-            self._loop.call_later(OWED_RETRY_SECONDS, self._pay)
-        else:
-            self._lacking = None
-        self._checkpointer.look()

@@ -11,12 +11,13 @@ from contextlib import suppress
 
 import msgspec
 
+from storage.append import LogHeader
 from storage.datadir import thread_path
 from storage.durable import Disk
 from storage.errors import DamagedRecord
 from storage.index import Index
 from storage.record import HEADER, RecordError, checksum, encode, parse, relabel
-from storage.record_log import LogHeader, RecordLog
+from storage.record_log import RecordLog
 from storage.scan import Line
 
 _CHUNK_BYTES = 1024 * 1024

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from storage.adoption import adopt
+from storage.append import Append, Done
 from storage.checkpoint import SYNCERS, Checkpointer
-from storage.committer import Committer, Done
+from storage.committer import Committer
 from storage.datadir import (
     catalog_path,
     lock,
@@ -30,7 +31,7 @@ from storage.index import SIDECAR_RECORDS, pack, seal
 from storage.journal import Journal
 from storage.options import Options
 from storage.reader import Place
-from storage.record_log import Append, CatalogLog, RecordLog, ThreadLog
+from storage.record_log import CatalogLog, RecordLog, ThreadLog
 from storage.recovery import Outcome, recover
 from storage.scan import load
 from storage.upkeep import Upkeep
@@ -146,9 +147,11 @@ class Storage:
         self.recovered = recover(disk, is_copy=is_copy)
         if is_copy:
             adopt(disk, self._descriptors)
-            mark_original(disk, self._lock)
-        if Journal.segment_bytes(disk) != {options.journal_segment_bytes}:
+        # A copy may hold, behind an older header, batches of a use that it has yet to come to.
+        if is_copy or Journal.segment_bytes(disk) != {options.journal_segment_bytes}:
             Journal.create(disk, options.journal_segment_bytes)
+        if is_copy:
+            mark_original(disk, self._lock)
         self._journal.resume(self.recovered.use, self.recovered.number)
 
     def _start(self) -> None:

@@ -231,10 +231,13 @@ class Journal:
             OSError: A segment cannot be read.
         """
         found = []
+        # Before the segments are looked at: what a failed write left in the newest of them has the
+        # number that a batch in the next one may get meanwhile.
+        number = self._number
         segments = self.in_use
         for segment, successor in zip_longest(segments, segments[1:]):
             data = self._disk.read_file(segment_path(segment.number))
-            through = self._number
+            through = number
             if successor is not None:
                 header = Header.unpack(self._disk.read_file(segment_path(successor.number)))
                 through = through if header is None else header.through

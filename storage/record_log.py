@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import msgspec
 
+from storage.append import Append, LogHeader
 from storage.descriptors import Descriptors
 from storage.durable import Disk
 from storage.index import ENTRY_BYTES, Index
@@ -20,49 +21,6 @@ from storage.record import ADDS, HEADER, checksum, encode
 _HEADER_BYTES = 512
 _RESIDENT_BYTES = 1024
 _IDS_AT_ONCE = 1000
-
-
-class LogHeader(msgspec.Struct, frozen=True):
-    """The `d` of a log's first line.
-
-    Attributes:
-        id: The thread's id, or the organisation's name.
-        org: The organisation that the log belongs to.
-        generation: One more with each rewrite of the file.
-        last_key: The highest key that the former generation had given out.
-        last_ms: The creation time of its newest record, Unix milliseconds.
-        create_bytes: Bytes of the lines that were committed together with this one, behind it.
-    """
-
-    id: str
-    org: str
-    generation: int = 1
-    last_key: int = 0
-    last_ms: int = 0
-    create_bytes: int = 0
-
-
-class Append:
-    """One line on its way to the end of a log.
-
-    Attributes:
-        log: Where it goes.
-        kind: As in `record`.
-        key: Of the record that it adds, replaces or removes.
-        ms: When that record was created, Unix milliseconds; 0 unless it is added.
-        line: Newline included.
-        offset: Where it stands in the log, in bytes; set when its batch is made up.
-    """
-
-    __slots__ = ("key", "kind", "line", "log", "ms", "offset")
-
-    def __init__(self, log: RecordLog, kind: str, key: int, ms: int, line: bytes) -> None:
-        self.log = log
-        self.kind = kind
-        self.key = key
-        self.ms = ms
-        self.line = line
-        self.offset = -1
 
 
 class RecordLog:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from storage.append import LogHeader
 from storage.durable import Disk
 from storage.errors import DamagedRecord
 from storage.index import Index, unpack
@@ -28,7 +29,7 @@ from storage.record import (
     parse,
     prefix,
 )
-from storage.record_log import LogHeader, RecordLog
+from storage.record_log import RecordLog
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,12 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from storage.append import LogHeader
 from storage.durable import Disk
 from storage.errors import DamagedRecord
 from storage.index import unpack
 from storage.record import ADDS, DATA_AT, REMOVES, REPLACES, RecordError, prefix
-from storage.record_log import LogHeader, RecordLog
+from storage.record_log import RecordLog
 from storage.scan import Line, keys_about, lines, misfit, read_header
 
 _TOMBSTONE_LINE_BYTES_MAX = 200
@@ -164,7 +165,7 @@ class _Reader:
             self._ceiling = max(self._ceiling, self._newest) + _adds_max(line)
 
     def _named(self, line: Line) -> set[int]:
-        """Return the keys that what is left of tombstones names, wherever in a stretch it stands."""
+        """Return the keys that what is left of tombstones names, wherever that stands."""
         data, log = line.data, self._log
         keys = {log.key_of_id(data[place.start() :]) for place in _TOMBSTONE.finditer(data)}
         if log.BY_SEQUENCE:

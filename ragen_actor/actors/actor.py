@@ -27,7 +27,7 @@ from storage import (
     Storage,
     StorageError,
 )
-from storage.record_log import Append
+from storage.append import Append
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from ragen_actor.actors.mailbox import Envelope
 from ragen_actor.actors.turns import too_long, turn
 from ragen_actor.errors import ThreadNotFound
 from storage import CatalogLog, LogHeader, RecordError, ThreadLog
-from storage.record_log import Append
+from storage.append import Append
 
 _RESIDENT_BYTES = 2048
 _COUNTERS = 1 << 16

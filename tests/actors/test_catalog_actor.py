@@ -157,7 +157,7 @@ async def test_a_thread_and_its_messages_are_created_whole_or_not_at_all(
 async def test_a_create_whose_file_could_not_be_written_is_whole_once_it_is_seen_and_served(
     options: Options, disk: FragileDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.committer.OWED_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("storage.owed.OWED_RETRY_SECONDS", 0.01)
     async with opened(options, disk) as house:
         await house.thread()
 

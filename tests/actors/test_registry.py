@@ -200,7 +200,7 @@ async def test_asks_left_in_a_stopped_mailbox_are_answered_with_an_error(
 async def test_a_log_that_is_owed_lines_is_not_woken_before_it_has_them(
     options: Options, disk: FragileDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.committer.OWED_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("storage.owed.OWED_RETRY_SECONDS", 0.01)
     async with timed(options, disk) as (house, pass_time):
         thread = await house.thread("a")
         disk.before = failing("write", "open", suffix=f"{thread}.jsonl")

@@ -178,7 +178,7 @@ async def test_a_delete_that_fails_leaves_the_thread_as_it_was(
 async def test_a_delete_that_takes_effect_after_its_answer_was_unknown_ends_the_thread(
     house: House, disk: FragileDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.committer.OWED_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("storage.owed.OWED_RETRY_SECONDS", 0.01)
     thread = await house.thread("a")
     disk.before = failing("write", suffix="catalog.jsonl")
     await refused(lambda: house.delete(thread), OutcomeUnknown)

@@ -206,6 +206,9 @@ class FakeDisk(Hazards, Disk):
             return 0
         return PLENTY
 
+    def free_names(self) -> int | None:
+        return None
+
     def inode(self, descriptor: int) -> int:
         """Return the number by which a copy is told from its original."""
         return self._open[descriptor].file.number

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import msgspec
 
+from storage.append import LogHeader
 from storage.record import Record, RecordError, parse
-from storage.record_log import LogHeader
 
 Contents = Mapping[str, bytes]
 """The logs of a directory by path."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from storage import checkpoint, committer, compaction, datadir, engine, recovery, segment
+from storage import datadir, engine, recovery, segment
 from storage.checkpoint import Checkpointer
 from storage.committer import Committer
 from storage.compaction import Compactor
@@ -15,6 +15,7 @@ from storage.durable import Disk
 from storage.journal import Journal, Segment
 from storage.recovery import Outcome
 from storage.segment import Frame, Header
+from tests.crash.environment import MODULES
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
 
@@ -32,15 +33,17 @@ def acknowledge_before_the_journal_has_it(patch: pytest.MonkeyPatch) -> None:
 
 
 def write_the_file_before_the_journal(patch: pytest.MonkeyPatch) -> None:
-    def write(self: Committer, frames: list[Frame], rotate: bool) -> dict[str, OSError]:
-        if rotate:
-            self._journal.rotate()
-        for frame in frames:
-            self._materialise(frame)
-        self._journal.write(frames)
-        return {}
+    write = Journal.write
 
-    patch.setattr(Committer, "_write", write)
+    def write_files_first(self: Journal, frames: Sequence[Frame]) -> None:
+        disk = self._disk
+        for frame in frames:
+            disk.make_directory(frame.path.rpartition("/")[0])
+            with disk.opened(frame.path, create=True) as descriptor:
+                disk.write(descriptor, frame.data, frame.offset)
+        write(self, frames)
+
+    patch.setattr(Journal, "write", write_files_first)
 
 
 def write_initial_messages_one_by_one(patch: pytest.MonkeyPatch) -> None:
@@ -155,8 +158,9 @@ def leave_lines_that_can_be_read(patch: pytest.MonkeyPatch) -> None:
 
 
 def sync_no_folder_above_another(patch: pytest.MonkeyPatch) -> None:
-    for module in (recovery, checkpoint, committer, compaction, engine):
-        patch.setattr(module, "and_above", lambda folder: [folder])
+    for module in MODULES:
+        if "and_above" in vars(module) and module.__name__ != "storage.durable":
+            patch.setattr(module, "and_above", lambda folder: [folder])
 
 
 def let_a_new_generation_write_before_its_name_lasts(patch: pytest.MonkeyPatch) -> None:

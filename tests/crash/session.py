@@ -7,8 +7,8 @@ import random
 from collections.abc import Callable
 
 from storage import DamagedRecord, LogHeader, Storage, ThreadLog
+from storage.append import Append
 from storage.errors import StorageError, WriteFailed, WriteRefused
-from storage.record_log import Append
 from tests.crash.fake_disk import FakeDisk
 from tests.crash.logs import Violation
 from tests.crash.model import Fate, Model, Unit

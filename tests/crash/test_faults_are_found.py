@@ -22,7 +22,7 @@ def killed_then_cut_while_it_recovers(seed: int) -> list[Doom]:
 
 
 def syncs_fail_then_killed_then_cut(seed: int) -> list[Doom]:
-    return [Doom(60 + 7 * seed % 150, faulty=SYNCS), Doom(power=True)]
+    return [Doom(60 + 7 * seed % 150, "sync", faulty=SYNCS), Doom(power=True)]
 
 
 def syncs_fail_then_cut(seed: int) -> list[Doom]:

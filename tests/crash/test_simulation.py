@@ -15,7 +15,7 @@ from tests.crash.fake_disk import FakeDisk
 from tests.crash.histories import run_history
 
 ROOT = Path(__file__).resolve().parents[2]
-CHUNKS = [range(start, start + 20) for start in range(0, 300, 20)]
+CHUNKS = [range(start, start + 20) for start in range(0, 200, 20)]
 
 
 @pytest.mark.parametrize("seeds", CHUNKS, ids=lambda seeds: f"{seeds.start}-{seeds.stop - 1}")

@@ -20,8 +20,8 @@ from pathlib import Path
 from ragen_actor import schema
 from ragen_actor.actors.turns import turn
 from storage import LogHeader, Options, Storage, StorageError, ThreadLog, WriteRefused, committer
+from storage.append import Append
 from storage.durable import Disk
-from storage.record_log import Append
 
 ORG = "acme"
 THREADS = 500

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.asking import create
 from tests.faults.conftest import Serve
 from tests.faults.faulty_server import TINY, check
 from tests.faults.ledger import Ledger
@@ -119,7 +120,7 @@ def test_a_live_copy_holds_what_was_acknowledged_before_it_began(
 
     # The copy lives its own life from here on.
     ledger.settle(found)
-    assert copy.ask("POST", "/v1/threads", {}).status == 200
+    assert create(copy, ledger, "its own", ["first"]).status == 200
     ledger.judge(copy.found(server.key))
     assert copy.terminate() == 0
     checked = check(target)

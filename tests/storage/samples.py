@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from storage import CatalogLog, LogHeader, Place, Storage, StorageError, ThreadLog
-from storage.record_log import Append, RecordLog
+from storage.append import Append
+from storage.record_log import RecordLog
 
 ORG = "acme"
 MS = 1_750_000_000_000

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from storage import CatalogLog, DamagedRecord, RecordLog, ThreadLog
+from storage.append import LogHeader
 from storage.descriptors import Descriptors
 from storage.durable import Disk
 from storage.index import SIDECAR_RECORDS, pack, seal
 from storage.record import DATA_AT, encode
-from storage.record_log import LogHeader
 from storage.scan import lines, load
 from tests.storage.samples import ORG, message, only_id, thread, thread_id
 

@@ -42,7 +42,7 @@ def header_of(disk: FragileDisk, number: int) -> Header | None:
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again what failed a hundred times sooner than a server would."""
-    monkeypatch.setattr("storage.committer.OWED_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("storage.owed.OWED_RETRY_SECONDS", 0.01)
     monkeypatch.setattr("storage.checkpoint.RETRY_SECONDS", 0.01)
 
 
@@ -266,7 +266,7 @@ async def test_a_log_that_is_owed_lines_is_not_opened_a_second_time(
 async def test_what_is_owed_at_the_end_is_done_at_the_next_start(
     options: Options, disk: FragileDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.committer.OWED_RETRY_SECONDS", 3600)
+    monkeypatch.setattr("storage.owed.OWED_RETRY_SECONDS", 3600)
     storage = await Storage.open(options, disk)
     log = await created(storage, await storage.open_catalog(ORG), 1)
     disk.before = failing("write", suffix=log.path)
