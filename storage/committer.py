@@ -180,12 +180,10 @@ class Committer:
     def _finish_job(self, answer: asyncio.Future[None], work: asyncio.Future[None]) -> None:
         self._writing = False
         error = work.exception()
-        if answer.cancelled():
-            pass
-        elif error is None:
-            answer.set_result(None)
-        else:
+        if error is not None and not answer.done():
             answer.set_exception(error)
+        elif not answer.done():
+            answer.set_result(None)
         self._start()
 
     def _next_batch(self) -> tuple[list[Unit], list[Frame]]:
@@ -226,7 +224,7 @@ class Committer:
         now = self._clock()
         if self._waiting_since is None:
             self._waiting_since = now
-            log.warning("every journal segment is in use: writes wait for a checkpoint")
+            log.warning("every journal segment is in use: writes wait")
             self._loop.call_later(FREE_SEGMENT_SECONDS_MAX, self.kick)
         elif now - self._waiting_since >= FREE_SEGMENT_SECONDS_MAX * 0.99:
             self._waiting_since = None
@@ -266,7 +264,7 @@ class Committer:
         """The journal took a batch."""
         if self._refused is not None:
             log.warning("writes succeed again")
-            self._refused = None
+        self._refused = None
 
     def _fail(self, units: list[Unit], failed: dict[str, OSError], error: StorageError) -> None:
         """Settle a batch that did not go well, and refuse what queued behind it, planned upon it.

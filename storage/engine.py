@@ -21,19 +21,18 @@ from storage.datadir import (
     catalog_path,
     lock,
     mark_original,
-    org_path,
     prepare,
     thread_path,
 )
 from storage.descriptors import Descriptors
-from storage.durable import Disk, and_above
-from storage.index import SIDECAR_RECORDS, pack, seal
+from storage.durable import Disk
 from storage.journal import Journal
+from storage.opening import Opener
 from storage.options import Options
 from storage.reader import Place
 from storage.record_log import CatalogLog, RecordLog, ThreadLog
 from storage.recovery import Outcome, recover
-from storage.scan import load
+from storage.sidecars import Sidecars
 from storage.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
@@ -66,15 +65,24 @@ class Storage:
         self.recovered = Outcome()
         self._options = options
         self._lock = lock_descriptor
-        self._readers = executors(READERS, "read")
-        self._writer = executors(1, "commit")
-        self._background = executors(1, "checkpoint")
-        self._syncers = executors(SYNCERS, "sync")
-        self._housekeeping = executors(1, "housekeeping")
+        self._executors = [
+            executors(count, name)
+            for count, name in (
+                (READERS, "read"),
+                (1, "commit"),
+                (1, "checkpoint"),
+                (SYNCERS, "sync"),
+                (1, "housekeeping"),
+            )
+        ]
+        self._readers, self._writer, self._background, self._syncers, self._housekeeping = (
+            self._executors
+        )
         self._clock = clock
         self._time_of_day = time_of_day
         self._descriptors = Descriptors(disk, options.open_files_max)
-        self._lasting: set[str] = set()
+        self._opener = Opener(disk, self._descriptors)
+        self._sidecars = Sidecars(disk, self._readers)
         self._journal = Journal(disk, options.journal_segment_bytes, clock)
         self._loop = asyncio.get_running_loop()
         self._started = False
@@ -239,7 +247,7 @@ class Storage:
         """
         opened = ThreadLog(thread_path(org, thread_id), self.disk, self._descriptors)
         self._committer.check_whole(opened.path)
-        await self._loop.run_in_executor(self._readers, self._load, opened, thread_id)
+        await self._loop.run_in_executor(self._readers, self._opener.thread, opened, thread_id)
         return opened
 
     async def open_catalog(self, org: str) -> CatalogLog:
@@ -251,91 +259,21 @@ class Storage:
         """
         opened = CatalogLog(catalog_path(org), self.disk, self._descriptors)
         self._committer.check_whole(opened.path)
-        await self._loop.run_in_executor(self._readers, self._load_catalog, opened, org)
+        await self._loop.run_in_executor(self._readers, self._opener.catalog, opened, org)
         return opened
 
     def new_thread(self, org: str, thread_id: str) -> ThreadLog:
         """Return the empty log of a thread that is about to be created."""
         return ThreadLog(thread_path(org, thread_id), self.disk, self._descriptors)
 
-    def _load(self, opened: RecordLog, owner: str) -> None:
-        load(opened, self.disk, owner=owner)
-        folder = opened.path.rpartition("/")[0]
-        if opened.generation > 1 and folder not in self._lasting:
-            # A run that was killed just after it renamed this generation left the name in memory,
-            # and a frame that names the generation would find the one before after a power cut.
-            for each in and_above(folder):
-                self.disk.sync_directory(each)
-            self._lasting.add(folder)
-        self._descriptors.release(self._descriptors.acquire(opened.path))
-
-    def _load_catalog(self, opened: CatalogLog, org: str) -> None:
-        disk, folder = self.disk, f"{org_path(org)}/threads"
-        fresh = not disk.exists(opened.path) and not any(
-            name.endswith(".jsonl")
-            for each in disk.names(folder)
-            for name in disk.names(f"{folder}/{each}")
-        )
-        if not fresh:
-            self._load(opened, org)
-
     def tend(self, record_log: RecordLog) -> None:
-        """See to what a log needs now and then, after something was committed to it.
-
-        Its sidecar is due `SIDECAR_RECORDS` after the last one, or after an eighth of a longer log:
-        so it costs each record the same, however long the log grows. A rewrite is due when enough
-        of the log is dead.
-        """
-        records = record_log.index.records
-        if records - record_log.sidecar_records >= max(SIDECAR_RECORDS, records // 8):
-            self._save_index(record_log)
+        """See to what a log needs now and then, after something was committed to it."""
+        self._sidecars.tend(record_log)
         self.upkeep.tend(record_log)
 
     def leave(self, record_log: RecordLog) -> None:
         """See to what a log needs when nobody keeps it open any more."""
-        records = record_log.index.records
-        if records >= SIDECAR_RECORDS and records > record_log.sidecar_records:
-            self._save_index(record_log)
-
-    def bury(self, org: str, thread_id: str, deleted_at: int) -> None:
-        """Remember to remove the file of a deleted thread, later."""
-        self.upkeep.bury(org, thread_id, deleted_at)
-
-    async def compact(self, record_log: RecordLog) -> bool:
-        """Rewrite a log without what is dead in it; tell whether that was done."""
-        return await self.upkeep.compact(record_log)
-
-    async def reap(self, *, now: bool = False) -> int:
-        """Remove files of deleted threads that are due, or all that may go `now`; tell how many."""
-        return await self.upkeep.reap(now=now)
-
-    async def checkpoint(self) -> None:
-        """Return when every file is durable by itself, and the journal has nothing to do."""
-        await self.upkeep.checkpoint()
-
-    def _save_index(self, record_log: RecordLog) -> None:
-        if record_log.saving or record_log.owed or record_log.compacting:
-            return
-        records = record_log.index.records
-        record_log.saving = True
-        record_log.sidecar_records = records
-        data = pack(
-            record_log.index,
-            generation=record_log.generation,
-            covered=record_log.end,
-            last_offset=record_log.last_offset,
-            last_line=record_log.last_line,
-        )
-        work = self._loop.run_in_executor(
-            self._readers, self._write_sidecar, record_log.sidecar_path, data
-        )
-        work.add_done_callback(lambda _: setattr(record_log, "saving", False))
-
-    def _write_sidecar(self, path: str, data: bytes) -> None:
-        try:
-            self.disk.write_aside(path, seal(data), durable=False)
-        except OSError as error:
-            log.warning("%s was not written: %s", path, error)
+        self._sidecars.leave(record_log)
 
     async def settled(self) -> None:
         """Return when everything handed in is answered."""
@@ -352,13 +290,7 @@ class Storage:
             self._journal.abandon()
             self._checkpointer.close()
             await self._checkpoints
-        for executor in (
-            self._readers,
-            self._writer,
-            self._background,
-            self._syncers,
-            self._housekeeping,
-        ):
+        for executor in self._executors:
             executor.shutdown(wait=True)
         self._descriptors.close()
         self.disk.release()

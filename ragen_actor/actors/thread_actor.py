@@ -235,7 +235,7 @@ class ThreadActor(Actor):
 
         def committed() -> None:
             self.log.dropped = True
-            self.world.storage.bury(self.org, self.thread_id, deleted_at)
+            self.world.storage.upkeep.bury(self.org, self.thread_id, deleted_at)
             self.world.storage.tend(self._catalog)
             self.stop(ThreadNotFound(self.thread_id))
             self._deleted(self)

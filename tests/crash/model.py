@@ -138,7 +138,8 @@ class Model:
                 continue
             its = seen.get(unit.number, set())
             gap = [path for path in unit.paths if unit.number < ends.get(path, -1)]
-            if unit.late and not its and gap and first_line(logs[gap[0]]).generation == 1:
+            whole = all(first_line(logs[path]).generation == 1 for path in unit.paths & logs.keys())
+            if unit.late and not its and gap and whole:
                 raise Violation(f"{gap[0]}: {unit} is missing before later ones")
             unit.late = False
             self._settle(unit, its, logs)

@@ -137,26 +137,6 @@ def recover_from_a_journal_that_may_not_last(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(recovery, "_confirm", lambda *arguments: None)
 
 
-def leave_lines_that_can_be_read(patch: pytest.MonkeyPatch) -> None:
-    """Redo only what cannot be read: after a failed sync that is no proof that it lasts."""
-    original = recovery._redo
-
-    def redo(disk: Disk, *arguments: Any, **named: Any) -> bool:
-        write = disk.write
-
-        def write_if_different(descriptor: int, data: bytes, offset: int) -> None:
-            if disk.read(descriptor, len(data), offset) != data:
-                write(descriptor, data, offset)
-
-        patch.setattr(disk, "write", write_if_different, raising=False)
-        try:
-            return original(disk, *arguments, **named)
-        finally:
-            patch.setattr(disk, "write", write, raising=False)
-
-    patch.setattr(recovery, "_redo", redo)
-
-
 def sync_no_folder_above_another(patch: pytest.MonkeyPatch) -> None:
     for module in MODULES:
         if "and_above" in vars(module) and module.__name__ != "storage.durable":
@@ -199,7 +179,6 @@ MUTATIONS: list[Mutation] = [
     forget_that_a_sync_failed,
     trust_one_sync_for_all_again,
     recover_from_a_journal_that_may_not_last,
-    leave_lines_that_can_be_read,
     sync_no_folder_above_another,
     let_a_new_generation_write_before_its_name_lasts,
     start_on_a_meta_file_that_may_not_last,

@@ -144,7 +144,7 @@ class Session(Readings):
         def deleted() -> None:
             if log is not None:
                 log.dropped = True
-            self.storage.bury(org.name, thread, at)
+            self.storage.upkeep.bury(org.name, thread, at)
             self.storage.tend(catalog)
 
         def ended(answer: Answer) -> None:

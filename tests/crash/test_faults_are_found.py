@@ -21,10 +21,6 @@ def killed_then_cut_while_it_recovers(seed: int) -> list[Doom]:
     return [Doom(22 + seed % 60, "write_durable"), Doom(6 + seed % 19, power=True)]
 
 
-def syncs_fail_then_killed_then_cut(seed: int) -> list[Doom]:
-    return [Doom(60 + 7 * seed % 150, "sync", faulty=SYNCS), Doom(power=True)]
-
-
 def syncs_fail_then_cut(seed: int) -> list[Doom]:
     return [Doom(60 + 11 * seed % 150, power=True, faulty=SYNCS)]
 
@@ -54,9 +50,11 @@ FOUND_BY = [
     (mutations.forget_that_a_sync_failed, left_to_chance),
     (mutations.trust_one_sync_for_all_again, one_sync_for_all_fails_then_cut),
     (mutations.recover_from_a_journal_that_may_not_last, killed_then_cut_while_it_recovers),
-    (mutations.leave_lines_that_can_be_read, syncs_fail_then_killed_then_cut),
     (mutations.sync_no_folder_above_another, left_to_chance),
-    (mutations.let_a_new_generation_write_before_its_name_lasts, left_to_chance),
+    (
+        mutations.let_a_new_generation_write_before_its_name_lasts,
+        one_sync_for_all_fails_then_cut,
+    ),
     (mutations.start_on_a_meta_file_that_may_not_last, killed_in_its_first_start_then_cut),
 ]
 

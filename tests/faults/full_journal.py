@@ -60,7 +60,7 @@ async def fill(data_dir: Path) -> None:
     disk = StuckDisk(data_dir)
     storage = await Storage.open(Options(data_dir, checkpoint_seconds=3600), disk)
     threads = await _make_threads(storage)
-    await storage.checkpoint()
+    await storage.upkeep.checkpoint()
     lost = data_dir.with_name(f"{data_dir.name}.lost")
     copy_as_the_same(data_dir, lost)
     disk.stuck = True

@@ -60,7 +60,7 @@ async def test_a_deleted_text_is_nowhere_after_its_log_was_rewritten_and_the_jou
     assert holding(data_dir) == ["journal/0.wal", log.path]
     before = await read_all(storage, log)
     assert (await shrunk(storage, log, now=True) or 0) > 0
-    await storage.checkpoint()
+    await storage.upkeep.checkpoint()
     await storage.upkeep.clear_journal()
     assert holding(data_dir) == []
     await append(storage, log, "later")
@@ -99,7 +99,7 @@ async def test_a_segment_that_is_being_cleared_takes_no_batch(
     data_dir: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    await storage.checkpoint()
+    await storage.upkeep.checkpoint()
     disk.before = (clearing := Held("write", suffix="1.wal"))
     cleared = asyncio.create_task(storage.upkeep.clear_journal())
     await until(clearing.reached.is_set)
@@ -116,14 +116,14 @@ async def test_a_segment_that_is_being_cleared_takes_no_batch(
 async def test_a_journal_that_cannot_be_cleared_says_so_and_takes_writes(
     storage: Storage, log: ThreadLog, disk: FragileDisk
 ) -> None:
-    await storage.checkpoint()
+    await storage.upkeep.checkpoint()
     disk.before = failing("sync", suffix="2.wal", code=errno.EIO)
     with pytest.raises(OSError, match="this disk fails"):
         await storage.upkeep.clear_journal()
     disk.before = lambda call, path: None
     for number in range(2 * SEGMENTS):
         await append(storage, log, str(number))
-        await storage.checkpoint()
+        await storage.upkeep.checkpoint()
     await storage.upkeep.clear_journal()
     assert not any(segment_path(each) in holding(disk.root) for each in range(SEGMENTS))
 
@@ -151,7 +151,7 @@ async def test_a_log_that_is_being_rewritten_is_looked_at_again_afterwards(
     storage: Storage, log: ThreadLog, disk: FragileDisk, data_dir: Path
 ) -> None:
     disk.before = (copying := Held("sync", suffix=".new"))
-    first = asyncio.create_task(storage.compact(log))
+    first = asyncio.create_task(storage.upkeep.compact(log))
     await until(copying.reached.is_set)
     second = asyncio.create_task(shrunk(storage, log, now=True))
     await asyncio.sleep(0)
@@ -176,10 +176,10 @@ async def test_files_of_all_deleted_threads_go_at_once_but_those_that_the_journa
 ) -> None:
     data = b'{"id":"%b","deleted_at":9999999999}' % thread_id(1).encode()
     await commit(storage, catalog.remove(catalog.next_number, data))
-    storage.bury(ORG, thread_id(1), 9_999_999_999)
-    assert await storage.reap(now=True) == 0
-    await storage.checkpoint()
-    assert await storage.reap(now=True) == 1
+    storage.upkeep.bury(ORG, thread_id(1), 9_999_999_999)
+    assert await storage.upkeep.reap(now=True) == 0
+    await storage.upkeep.checkpoint()
+    assert await storage.upkeep.reap(now=True) == 1
     assert not (data_dir / log.path).exists()
 
 
@@ -194,7 +194,7 @@ async def test_threads_deleted_in_a_former_life_are_among_them(
     await storage.close()
     again = await Storage.open(options)
     opened.append(again)
-    assert await again.reap(now=True) == 1
+    assert await again.upkeep.reap(now=True) == 1
     await again.upkeep.clear_journal()
     assert holding(data_dir) == []
 
@@ -204,14 +204,14 @@ async def test_files_that_cannot_be_removed_are_told_and_tried_again(
 ) -> None:
     data = b'{"id":"%b","deleted_at":1}' % thread_id(1).encode()
     await commit(storage, catalog.remove(catalog.next_number, data))
-    storage.bury(ORG, thread_id(1), 9_999_999_999)
-    await storage.checkpoint()
+    storage.upkeep.bury(ORG, thread_id(1), 9_999_999_999)
+    await storage.upkeep.checkpoint()
     (data_dir / log.path).unlink()
     (data_dir / log.path).mkdir()
     with pytest.raises(OSError, match="files of 1 deleted threads"):
-        await storage.reap(now=True)
+        await storage.upkeep.reap(now=True)
     (data_dir / log.path).rmdir()
-    assert await storage.reap(now=True) == 1
+    assert await storage.upkeep.reap(now=True) == 1
 
 
 async def test_what_lies_in_the_data_directory_is_told(

@@ -51,7 +51,7 @@ async def test_what_is_live_is_the_same_after_a_compaction_and_what_is_dead_is_g
     storage: Storage, worn: ThreadLog, data_dir: Path
 ) -> None:
     before, size = everything(storage, worn), worn.end
-    assert await storage.compact(worn)
+    assert await storage.upkeep.compact(worn)
     assert everything(storage, worn) == before
     assert worn.generation == 2
     assert worn.end < size
@@ -66,7 +66,7 @@ async def test_a_compacted_thread_goes_on_where_it_was(
 ) -> None:
     await delete(storage, worn, 29)
     await delete(storage, worn, 28)
-    assert await storage.compact(worn)
+    assert await storage.upkeep.compact(worn)
     assert worn.next_sequence == 31
     await append(storage, worn, "later")
     expected = everything(storage, worn)
@@ -82,7 +82,7 @@ async def test_lines_that_come_during_a_compaction_are_in_its_outcome(
     storage: Storage, worn: ThreadLog, disk: FragileDisk
 ) -> None:
     disk.before = (copying := Held("read", suffix=worn.path))
-    compaction = asyncio.create_task(storage.compact(worn))
+    compaction = asyncio.create_task(storage.upkeep.compact(worn))
     await until(copying.reached.is_set)
     for number in range(5):
         await append(storage, worn, f"meanwhile {number}")
@@ -103,7 +103,7 @@ async def test_a_compacted_catalogue_lists_the_same_threads(
         data = b'{"id":"%b","deleted_at":1}' % thread_id(number).encode()
         await commit(storage, catalog.remove(catalog.next_number, data))
     before = everything(storage, catalog)
-    assert await storage.compact(catalog)
+    assert await storage.upkeep.compact(catalog)
     assert everything(storage, catalog) == before
     assert list(check(data_dir)) == [], "threads whose files are still there stay known as deleted"
 
@@ -119,13 +119,13 @@ async def test_a_compaction_that_fails_leaves_the_log_as_it_was(
             raise OSError(5, "injected")
 
     disk.before = fail
-    assert not await storage.compact(worn)
+    assert not await storage.upkeep.compact(worn)
     disk.before = lambda name, path: None
     assert everything(storage, worn) == expected
     assert worn.generation == 1
     assert not (data_dir / f"{worn.path}.new").exists()
     await append(storage, worn, "still takes writes")
-    assert await storage.compact(worn)
+    assert await storage.upkeep.compact(worn)
 
 
 async def test_a_damaged_log_is_not_compacted(
@@ -135,14 +135,14 @@ async def test_a_damaged_log_is_not_compacted(
     content = bytearray(path.read_bytes())
     content[worn.index.offsets[0] + 100] ^= 1
     path.write_bytes(bytes(content))
-    assert not await storage.compact(worn)
+    assert not await storage.upkeep.compact(worn)
     assert path.read_bytes() == bytes(content)
 
 
 async def test_frames_of_the_former_generation_are_skipped_at_recovery(
     storage: Storage, worn: ThreadLog, opened: list[Storage], options: Options, tmp_path: Path
 ) -> None:
-    assert await storage.compact(worn)
+    assert await storage.upkeep.compact(worn)
     await append(storage, worn, "after")
     expected = everything(storage, worn)
     there = crashed(options.data_dir, tmp_path / "there")
@@ -182,12 +182,12 @@ async def test_the_reaper_removes_files_of_deleted_threads_when_their_time_has_c
     gone = await created(storage, catalog, 2)
     data = b'{"id":"%b","deleted_at":%d}' % (thread_id(2).encode(), now)
     await commit(storage, catalog.remove(catalog.next_number, data))
-    storage.bury(ORG, thread_id(2), int(now))
-    assert await storage.reap() == 0, "a copy may be under way"
+    storage.upkeep.bury(ORG, thread_id(2), int(now))
+    assert await storage.upkeep.reap() == 0, "a copy may be under way"
     now += 101
-    assert await storage.reap() == 0, "the journal still names it"
-    await storage.checkpoint()
-    assert await storage.reap() == 1
+    assert await storage.upkeep.reap() == 0, "the journal still names it"
+    await storage.upkeep.checkpoint()
+    assert await storage.upkeep.reap() == 1
     assert (data_dir / kept.path).exists()
     assert not (data_dir / gone.path).exists()
     assert list(check(data_dir)) == []

@@ -435,7 +435,7 @@ async def test_when_one_call_for_many_files_fails_each_is_synced_and_the_call_ne
     for expected in ("tried", "not tried"):
         await asyncio.gather(*[append(storage, log) for log in logs])
         start = len(disk.calls)
-        await storage.checkpoint()
+        await storage.upkeep.checkpoint()
         calls = disk.calls[start:]
         freed = max(place for place, (call, _) in enumerate(calls) if call == "header")
         synced = {path for call, path in calls[:freed] if call == "sync"}
