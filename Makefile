@@ -39,6 +39,14 @@ test-node: $(VENV)/.dev.stamp ## Test with the official Node client (needs node 
 	cd $(NODE_TESTS) && npm ci --no-audit --no-fund
 	$(BIN)/python -m tests.compat.node.run $(ARGS)
 
+.PHONY: test-faults
+test-faults: $(VENV)/.dev.stamp ## Test with real faults (needs Linux, root, strace, rsync, e2fsprogs)
+	@command -v strace >/dev/null || { echo "make test-faults needs strace: apt-get install strace" >&2; exit 1; }
+	@command -v rsync >/dev/null || { echo "make test-faults needs rsync: apt-get install rsync" >&2; exit 1; }
+	@command -v mkfs.ext4 >/dev/null || { echo "make test-faults needs mkfs.ext4: apt-get install e2fsprogs" >&2; exit 1; }
+	@test "$$(id -u)" = 0 || { echo "make test-faults needs root, to mount small file systems" >&2; exit 1; }
+	$(BIN)/python -m pytest tests/faults $(ARGS)
+
 .PHONY: crash
 crash: $(VENV)/.dev.stamp ## Replay 10,000 random histories of crashes and faults (minutes)
 	$(BIN)/python -m tests.crash --histories 10000 $(ARGS)

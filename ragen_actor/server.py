@@ -92,12 +92,14 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    storage = await Storage.take(_options(config))
+    connections_max = _connections_max(config)
+    storage = await Storage.take(_options(config, connections_max))
     try:
         keyring = Keyring(config.storage.data_dir / KEYS_FILE)
         keyring.load()
         gate = _gate(config, keyring)
-        runner = web.ServerRunner(_api_server(config, gate), handle_signals=False)
+        api_server = _api_server(config, gate, connections_max)
+        runner = web.ServerRunner(api_server, handle_signals=False)
         await runner.setup()
         site = web.TCPSite(
             runner,
@@ -129,10 +131,11 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
         await stop.wait()
         log.info("stopping: what was accepted is answered first")
         gate.draining = True
+        api_server.stop_by = loop.time() + config.server.shutdown_seconds
         watching.cancel()
         await control.stop()
         await site.stop()
-        await _drain(registry, config.server.shutdown_seconds)
+        await _drain(registry, api_server.stop_by - loop.time())
     finally:
         await runner.cleanup()
         await storage.close()
@@ -156,12 +159,28 @@ async def _drain(registry: Registry, seconds_max: float) -> None:
         log.warning("some requests had no answer after %g s", seconds_max)
 
 
-def _options(config: Config) -> Options:
+def _connections_max(config: Config) -> int:
+    """Return how many clients may be served at once, so that storage can always open its files."""
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    wanted = config.server.connections_max
+    # Those that wait are open too, and at least as much is kept for storage.
+    possible = max(1, (allowed - _DESCRIPTORS_RESERVED) // 4)
+    if possible < wanted:
+        log.warning(
+            "the limit of open files is %d: %d connections are served at once, not %d "
+            "(raise it with ulimit)",
+            allowed,
+            possible,
+            wanted,
+        )
+    return min(wanted, possible)
+
+
+def _options(config: Config, connections_max: int = 0) -> Options:
     """Fit what storage keeps open to what the process may have open."""
     settings = config.storage
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    connections = 2 * config.server.connections_max  # Those that wait are open too.
-    budget = max(64, allowed - connections - _DESCRIPTORS_RESERVED)
+    budget = allowed - 2 * connections_max - _DESCRIPTORS_RESERVED
     # Each of the four segments may hold as many files open as one checkpoint syncs.
     dirty_files_max = min(settings.dirty_files_max, budget // 6)
     if dirty_files_max < settings.dirty_files_max:
@@ -202,12 +221,13 @@ def _gate(config: Config, keyring: Keyring) -> Gate:
     )
 
 
-def _api_server(config: Config, gate: Gate) -> ApiServer:
+def _api_server(config: Config, gate: Gate, connections_max: int) -> ApiServer:
     return ApiServer(
         gate,
-        connections_max=config.server.connections_max,
+        connections_max=connections_max,
         header_seconds_max=config.server.header_seconds_max,
         keepalive_seconds=config.server.keepalive_seconds,
+        unread_seconds_max=config.server.body_seconds_max,
     )
 
 

@@ -84,8 +84,9 @@ class Answer(web.StreamResponse):
         return None
 
     async def write_eof(self, data: bytes | bytearray | memoryview = b"") -> None:
-        """Write head and body at once, and wait for a slow client if they are long."""
+        """Write head and body at once, and wait for a client that has not read those before."""
         await self._writer.write(self._bytes)
+        await self._writer.drain()
 
 
 def _date() -> str:

@@ -22,7 +22,11 @@ class BodyTooSlow(RagenError):
 
 
 class BrokenBody(InvalidRequest):
-    """Its framing or its compression is broken; where a next request would begin is unknown."""
+    """Its framing is broken; where a next request would begin is unknown."""
+
+
+class UnsupportedEncoding(RagenError):
+    """The body is compressed."""
 
 
 class Bodies:
@@ -45,14 +49,20 @@ class Bodies:
 
         Raises:
             BodyTooLarge: It says that it is too long.
+            UnsupportedEncoding: It is compressed.
             Unavailable: There is no room now; nothing was read.
         """
+        encoding = request.headers.get("Content-Encoding", "identity")
+        if encoding.lower() != "identity":
+            raise UnsupportedEncoding(
+                f"Bodies are not unpacked here: send it without Content-Encoding {encoding[:40]!r}."
+            )
         length = request.content_length
         if length is not None and length > self._bytes_max:
             raise BodyTooLarge(self._bytes_max)
-        # One that does not say how long it is, or is compressed, may take all that one may have.
-        if length is None or "Content-Encoding" in request.headers:
-            length = self._bytes_max
+        if length is None:
+            # One that does not say how long it is may take all that one may have.
+            length = 0 if request.content.is_eof() else self._bytes_max
         if self._held + length > self._all_bytes_max:
             raise Unavailable("The server is overloaded. Please try again.")
         self._held += length
@@ -66,9 +76,9 @@ class Bodies:
         """Return a body.
 
         Raises:
-            BodyTooLarge: It is longer than it may be, once decompressed.
+            BodyTooLarge: It is longer than it may be.
             BodyTooSlow: It did not arrive in time.
-            BrokenBody: Its framing or its compression is broken.
+            BrokenBody: Its framing is broken.
         """
         content = request.content
         try:
@@ -103,7 +113,8 @@ async def _read(content: StreamReader, bytes_max: int) -> bytes:
 
 async def _continue(request: web.BaseRequest) -> None:
     """Ask a client for the body that it holds back until it knows that it is welcome."""
-    if request.headers.get("Expect", "").lower() == "100-continue":
+    asked = request.headers.get("Expect", "").lower() == "100-continue"
+    if asked and request.version >= (1, 1):
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
 

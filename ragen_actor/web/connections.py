@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import Any
 
 from aiohttp import web
@@ -17,6 +18,7 @@ LINE_BYTES_MAX = 16 * 1024
 FIELD_BYTES_MAX = 16 * 1024
 LINGER_SECONDS = 2.0
 SWEEP_SECONDS = 0.5
+SHUTDOWN_SECONDS_MIN = 0.2
 
 
 class ApiServer(web.Server):
@@ -28,6 +30,7 @@ class ApiServer(web.Server):
             further ones are cut off.
         header_seconds_max: For a request's head to arrive, and for a new client to begin one.
         keepalive_seconds: For the next request to begin.
+        unread_seconds_max: For a client to read anything of an answer that waits for it.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class ApiServer(web.Server):
         connections_max: int,
         header_seconds_max: float,
         keepalive_seconds: float,
+        unread_seconds_max: float,
     ) -> None:
         super().__init__(gate.handle)
         self.gate = gate
@@ -45,6 +49,8 @@ class ApiServer(web.Server):
         self._waiting: dict[Connection, asyncio.Transport] = {}
         self._header_seconds_max = header_seconds_max
         self._keepalive_seconds = keepalive_seconds
+        self._unread_seconds_max = unread_seconds_max
+        self.stop_by = math.inf
         self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
 
     def __call__(self) -> Connection:
@@ -57,6 +63,8 @@ class ApiServer(web.Server):
             lingering_time=LINGER_SECONDS,
             max_line_size=LINE_BYTES_MAX,
             max_field_size=FIELD_BYTES_MAX,
+            # Unpacking would happen before the key is known.
+            auto_decompress=False,
             logger=log,
         )
 
@@ -97,16 +105,21 @@ class ApiServer(web.Server):
 
     def _sweep(self) -> None:
         """Cut off the slow: one timer for all connections."""
-        horizon = self._loop.time() - self._header_seconds_max
+        now = self._loop.time()
         for connection in self.connections:
-            if isinstance(connection, Connection) and 0.0 < connection.head_since < horizon:
+            assert isinstance(connection, Connection)
+            if 0.0 < connection.head_since < now - self._header_seconds_max:
                 connection.force_close()
+            elif connection.unread_since(now) < now - self._unread_seconds_max:
+                connection.abort()
         self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
     async def shutdown(self, timeout: float | None = None) -> None:
-        """End every connection, those with a request in hand after their answer."""
+        """End every connection, those with a request in hand after their answer, by `stop_by`."""
         self._sweeper.cancel()
-        await super().shutdown(timeout)
+        left = max(self.stop_by - self._loop.time(), SHUTDOWN_SECONDS_MIN)
+        # The framework waits for a handler twice: for its end, and for that of its cancellation.
+        await super().shutdown(min(left, timeout or left) / 2)
 
 
 class Connection(web.RequestHandler):
@@ -118,13 +131,30 @@ class Connection(web.RequestHandler):
         held: What a client that waits to be served has sent already; None once it is served.
     """
 
-    __slots__ = ("_server", "head_since", "held")
+    __slots__ = ("_server", "_unread", "_unread_since", "head_since", "held")
 
     def __init__(self, server: ApiServer, **options: Any) -> None:
         super().__init__(server, **options)
         self._server = server
         self.head_since = 0.0
         self.held: bytes | None = None
+        self._unread = 0
+        self._unread_since = 0.0
+
+    def unread_since(self, now: float) -> float:
+        """Return since when the client has read nothing of what waits for it; `now` if it does."""
+        transport = self.transport
+        unread = 0 if transport is None else transport.get_write_buffer_size()
+        if not unread or unread < self._unread or not self._unread:
+            self._unread_since = now
+        self._unread = unread
+        return self._unread_since
+
+    def abort(self) -> None:
+        """End the connection with what it has not read."""
+        if self.transport is not None:
+            self.transport.abort()
+        self.force_close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a client."""

@@ -8,7 +8,7 @@ import msgspec
 
 from ragen_actor import errors
 from ragen_actor.web import routes
-from ragen_actor.web.body import BodyTooLarge, BodyTooSlow
+from ragen_actor.web.body import BodyTooLarge, BodyTooSlow, UnsupportedEncoding
 
 INVALID_REQUEST = "invalid_request_error"
 SERVER_ERROR = "server_error"
@@ -22,6 +22,7 @@ TABLE: dict[type[errors.RagenError], tuple[int, str]] = {
     routes.WrongMethod: (405, INVALID_REQUEST),
     BodyTooSlow: (408, INVALID_REQUEST),
     BodyTooLarge: (413, INVALID_REQUEST),
+    UnsupportedEncoding: (415, INVALID_REQUEST),
     errors.RateLimited: (429, "requests"),
     errors.Damaged: (500, SERVER_ERROR),
     errors.StorageFailed: (500, SERVER_ERROR),

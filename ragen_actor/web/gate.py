@@ -21,7 +21,7 @@ from ragen_actor.token_bucket import Taken, TokenBuckets, rate_limit_headers, ra
 from ragen_actor.web import routes
 from ragen_actor.web.access import AccessLog
 from ragen_actor.web.answer import Answer
-from ragen_actor.web.body import Bodies, BrokenBody
+from ragen_actor.web.body import Bodies, BodyTooLarge, BodyTooSlow, BrokenBody
 from ragen_actor.web.call import Api, Call
 from ragen_actor.web.cors import Cors
 from ragen_actor.web.error_map import (
@@ -69,7 +69,7 @@ class Gate:
     async def handle(self, request: web.BaseRequest) -> Answer:
         """Answer one request."""
         started = self._clock()
-        path, _, query = request.raw_path.partition("?")
+        path, _, query = _origin_form(request.raw_path).partition("?")
         request_id = _request_id()
         taken: Taken | None = None
         key: Key | None = None
@@ -87,6 +87,7 @@ class Gate:
                 foreign = _is_foreign(key, request.headers)
                 taken = self._buckets.take(key.hash, key.tier, started)
                 if foreign:
+                    taken = taken if taken.allowed else None  # It is no refusal for the rate.
                     raise Unauthenticated(
                         "OpenAI-Organization header should match organization for API key",
                         code="mismatched_organization",
@@ -105,7 +106,7 @@ class Gate:
             message = error.message if status != 500 else f"{error.message} ({request_id})"
             body = error_body(message, kind, error.param, error.code)
             extra = error_headers(error)
-            broken = isinstance(error, BrokenBody)
+            broken = isinstance(error, BrokenBody | BodyTooLarge | BodyTooSlow)
         except ConnectionError:
             raise
         except Exception:
@@ -210,6 +211,18 @@ _HEALTH: dict[str, Callable[[Gate, str, str], bytes]] = {
 }
 
 
+def _origin_form(target: str) -> str:
+    """Return path and query of a request's target, which a proxy may have sent with its host.
+
+    Source: RFC 9112, 3.2.2.
+    """
+    if target.startswith("/"):
+        return target
+    _, _, rest = target.partition("://")
+    _, slash, path = rest.partition("/")
+    return slash + path if slash else target
+
+
 def _request_id() -> str:
     return "req_" + os.urandom(16).hex()
 
@@ -221,10 +234,9 @@ def _only_get(method: str, path: str) -> None:
 
 def _is_foreign(key: Key, headers: Mapping[str, str]) -> bool:
     """Tell whether a header names an organisation or a project that is not the key's."""
-    return (
-        headers.get("OpenAI-Organization", key.org) != key.org
-        or headers.get("OpenAI-Project", key.project) != key.project
-    )
+    return headers.get("OpenAI-Organization", "") not in ("", key.org) or headers.get(
+        "OpenAI-Project", ""
+    ) not in ("", key.project)
 
 
 def _masked(token: str) -> str:
