@@ -179,11 +179,9 @@ class Committer:
 
     def _finish_job(self, answer: asyncio.Future[None], work: asyncio.Future[None]) -> None:
         self._writing = False
-        error = work.exception()
-        if error is not None and not answer.done():
-            answer.set_exception(error)
-        elif not answer.done():
-            answer.set_result(None)
+        if not answer.done():
+            error = work.exception()
+            answer.set_result(None) if error is None else answer.set_exception(error)
         self._start()
 
     def _next_batch(self) -> tuple[list[Unit], list[Frame]]:
