@@ -89,10 +89,10 @@ class Committer:
 
         Raises:
             WriteRefused: One of the logs cannot take anything now; `done` is not called.
-            DamagedRecord: One of them ends in the middle of a line.
+            DamagedRecord: One of them is not as it was written at its end.
         """
         for append in appends:
-            if append.log.owed or append.log.torn:
+            if append.log.owed or append.log.torn or append.log.gap:
                 for each in appends:
                     each.log.settle(each, committed=False)
                 raise not_writable(append.log)
@@ -222,7 +222,7 @@ class Committer:
         now = self._clock()
         if self._waiting_since is None:
             self._waiting_since = now
-            log.warning("every journal segment is in use: writes wait")
+            log.warning("every journal segment is in use: writes wait for a checkpoint")
             self._loop.call_later(FREE_SEGMENT_SECONDS_MAX, self.kick)
         elif now - self._waiting_since >= FREE_SEGMENT_SECONDS_MAX * 0.99:
             self._waiting_since = None

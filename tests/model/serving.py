@@ -57,7 +57,9 @@ async def serving(data_dir: Path) -> AsyncIterator[Serving]:
     gate = server._gate(config, keyring)
     registry = server._registry(config, storage)
     gate.api = Api(registry, keyring, config.server.messages_per_create_max)
-    runner = web.ServerRunner(server._api_server(config, gate), handle_signals=False)
+    runner = web.ServerRunner(
+        server._api_server(config, gate, config.server.connections_max), handle_signals=False
+    )
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with aiohttp.ClientSession(
