@@ -9,7 +9,8 @@
       orgs/<org>/catalog.idx                      derived, may be deleted
       orgs/<org>/threads/<hh>/thread-<id>.jsonl   a thread's messages
       orgs/<org>/threads/<hh>/thread-<id>.idx     derived, may be deleted
-      .../*.torn-<offset>, .../*.damaged*         laid aside by recovery or repair, never read again
+        .../*.jsonl.gap                             lines are lost there: no writes until a repair
+    .../*.torn-<offset>, .../*.damaged*         laid aside by recovery or repair, never read again
 
 The promise: once `Storage.commit` has told its caller that a unit is done, the unit survives the
 end of the process and of the power, and is in every copy of the directory that begins later. A unit

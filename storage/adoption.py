@@ -16,16 +16,22 @@ from storage.datadir import ORG_NAME, ORGS, THREAD_FILE, catalog_path, org_path,
 from storage.descriptors import Descriptors
 from storage.durable import Disk
 from storage.errors import DamagedRecord
+from storage.loading import load
 from storage.reaper import Tombstone
 from storage.record_log import CatalogLog
 from storage.recovery import cut_unfinished_line
-from storage.scan import lines, load, read_header
+from storage.scan import lines, read_header
 
 log = logging.getLogger(__name__)
 
 
-def adopt(disk: Disk, descriptors: Descriptors) -> None:
+def adopt(disk: Disk, descriptors: Descriptors, now: int) -> None:
     """Make a copy whole in itself; blocks. Doing it twice, or dying half-way, comes to the same.
+
+    Args:
+        disk: The copy.
+        descriptors: Of its files.
+        now: When what is taken out of it was deleted, Unix seconds.
 
     Raises:
         OSError: The disk fails.
@@ -33,36 +39,47 @@ def adopt(disk: Disk, descriptors: Descriptors) -> None:
     for org in disk.names(ORGS):
         if ORG_NAME.fullmatch(org):
             _remove_derived(disk, org_path(org))
-            _adopt_org(disk, descriptors, org)
+            _adopt_org(disk, descriptors, org, now)
 
 
-def _adopt_org(disk: Disk, descriptors: Descriptors, org: str) -> None:
-    known: set[str] = set()
-    sound = True
-    if disk.exists(catalog_path(org)):
-        cut_unfinished_line(disk, catalog_path(org))
-        catalog = CatalogLog(catalog_path(org), disk, descriptors)
-        with disk.opened(catalog.path) as descriptor:
-            found = lines(disk, descriptor, 0, disk.size(descriptor))
-            sound = not any(line.fault for line in found)
-        try:
-            load(catalog, disk, owner=org)
-            known = set(catalog.thread_ids())
-        except DamagedRecord as error:
-            log.error("%s", error)
-            sound = False
-        if not sound:
-            # A line that cannot be read may be about any of the files.
-            log.error("%s is damaged: no file of its threads is removed", catalog.path)
-        _bury(disk, catalog, [each for each in known if not _is_whole(disk, org, each)])
+def _adopt_org(disk: Disk, descriptors: Descriptors, org: str, now: int) -> None:
+    catalog = CatalogLog(catalog_path(org), disk, descriptors)
+    known, is_sound = _known(disk, catalog, org)
+    _bury(disk, catalog, [each for each in known if not _is_whole(disk, org, each)], now)
+    kept = 0
     for folder in disk.names(f"{org_path(org)}/threads"):
         place = f"{org_path(org)}/threads/{folder}"
         _remove_derived(disk, place)
-        for name in disk.names(place) if sound else ():
-            if THREAD_FILE.fullmatch(name) and name.removesuffix(".jsonl") not in known:
+        for name in disk.names(place):
+            if not THREAD_FILE.fullmatch(name) or name.removesuffix(".jsonl") in known:
+                continue
+            if is_sound:
                 log.warning("%s/%s has no entry in its catalogue and is removed", place, name)
                 disk.unlink(f"{place}/{name}")
+            else:
+                kept += 1
         disk.sync_directory(place)
+    if kept:
+        log.error("%s is missing, empty or damaged: %d files are kept", catalog.path, kept)
+
+
+def _known(disk: Disk, catalog: CatalogLog, org: str) -> tuple[set[str], bool]:
+    """Return the threads that a catalogue lists, and whether there are sure to be no others.
+
+    A line that cannot be read may be about any file, and so may one that was never copied.
+    """
+    try:
+        cut_unfinished_line(disk, catalog.path)
+        with disk.opened(catalog.path) as descriptor:
+            found = lines(disk, descriptor, 0, disk.size(descriptor))
+            is_sound = not any(line.fault for line in found)
+        load(catalog, disk, owner=org)
+        return set(catalog.thread_ids()), is_sound and catalog.index.records > 0
+    except FileNotFoundError:
+        return set(), False
+    except DamagedRecord as error:
+        log.error("%s", error)
+        return set(), False
 
 
 def _is_whole(disk: Disk, org: str, thread_id: str) -> bool:
@@ -83,7 +100,7 @@ def _is_whole(disk: Disk, org: str, thread_id: str) -> bool:
         return False
 
 
-def _bury(disk: Disk, catalog: CatalogLog, thread_ids: list[str]) -> None:
+def _bury(disk: Disk, catalog: CatalogLog, thread_ids: list[str], now: int) -> None:
     if not thread_ids:
         return
     log.warning(
@@ -91,8 +108,10 @@ def _bury(disk: Disk, catalog: CatalogLog, thread_ids: list[str]) -> None:
         catalog.path,
         len(thread_ids),
     )
+    for thread_id in thread_ids:
+        log.warning("%s: %s is taken out", catalog.path, thread_id)
     appends = [
-        catalog.remove(catalog.next_number, msgspec.json.encode(Tombstone(thread_id)))
+        catalog.remove(catalog.next_number, msgspec.json.encode(Tombstone(thread_id, now)))
         for thread_id in thread_ids
     ]
     with disk.opened(catalog.path) as descriptor:

@@ -7,6 +7,7 @@ file, and the last line of a file in a copy, may be unfinished: the next start m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from storage.datadir import (
 )
 from storage.durable import Disk
 from storage.errors import DataDirUnusable, StorageError
+from storage.gap import read_gap
 from storage.journal import SEGMENTS, segment_path
 from storage.record import ADDS, HEADER, REMOVES
 from storage.record_log import CatalogLog, RecordLog, ThreadLog
@@ -68,7 +70,8 @@ def check(data_dir: Path, progress: Progress = lambda done, total: None) -> Iter
         raise DataDirUnusable(
             f"there is no {META}", path=str(data_dir), hint="name a data directory with --data-dir"
         )
-    is_copy = meta.is_copied(data_dir / LOCK)
+    lock = data_dir / LOCK
+    is_copy = not lock.exists() or meta.is_copied(lock)
     yield from _Check(disk, progress, is_copy=is_copy).run()
 
 
@@ -80,6 +83,7 @@ class _Check:
     done: int = 0
     total: int = 0
     suspects: list[Damage] = field(default_factory=list)
+    strays: dict[str, list[tuple[str, Damage]]] = field(default_factory=dict)
 
     def run(self) -> Iterator[Damage]:
         root = self.disk.root
@@ -91,7 +95,7 @@ class _Check:
         # The journal is read last: what is unfinished in a file now was in it before.
         pending, damages = self._journal()
         yield from damages
-        for damage in self.suspects:
+        for damage in [*self.suspects, *self._still_stray()]:
             start = pending.get(damage.path)
             if start is None or damage.offset < start:
                 yield damage
@@ -111,12 +115,13 @@ class _Check:
         live = {each for each in listed if int(each[7:23], 16) not in buried}
         for thread_id in sorted(live):
             path = thread_path(org, thread_id)
-            if not self.disk.exists(path):
-                self._suspect(Damage(path, 0, "the catalogue lists this thread, the file is gone"))
-                continue
-            for line in self._sound_lines(ThreadLog, path, thread_id):
-                if isinstance(line, Damage):
-                    yield line
+            try:
+                for line in self._sound_lines(ThreadLog, path, thread_id):
+                    if isinstance(line, Damage):
+                        yield line
+            except FileNotFoundError:
+                reason = "the catalogue lists this thread, the file is gone"
+                self._stray(org, thread_id, Damage(path, 0, reason))
         for folder in self.disk.names(f"{org_path(org)}/threads"):
             for name in self.disk.names(f"{org_path(org)}/threads/{folder}"):
                 thread_id = name.removesuffix(".jsonl")
@@ -124,7 +129,30 @@ class _Check:
                     continue
                 if int(thread_id[7:23], 16) not in buried:
                     place = f"{org_path(org)}/threads/{folder}/{name}"
-                    self._suspect(Damage(place, 0, "no catalogue lists this thread"))
+                    damage = Damage(place, 0, "no catalogue lists this thread")
+                    self._stray(org, thread_id, damage)
+
+    def _stray(self, org: str, thread_id: str, damage: Damage) -> None:
+        """In a copy this is how far the copying had come; beside a server the next look tells."""
+        if not self.is_copy:
+            self.strays.setdefault(org, []).append((thread_id, damage))
+
+    def _still_stray(self) -> Iterator[Damage]:
+        """Yield the strays but those that a server made or deleted meanwhile."""
+        for org, strays in self.strays.items():
+            listed: set[str] = set()
+            buried: set[int] = set()
+            with suppress(FileNotFoundError), self.disk.opened(catalog_path(org)) as descriptor:
+                for line in lines(self.disk, descriptor, 0, self.disk.size(descriptor)):
+                    if line.kind in ADDS and not line.fault:
+                        listed.add(line.payload[7:46].decode())
+                    elif line.kind in REMOVES and not (line.fault or misfit(CatalogLog, line)):
+                        buried.add(CatalogLog.key_of_id(line.payload))
+            for thread_id, damage in strays:
+                is_live = thread_id in listed
+                is_there = self.disk.exists(damage.path)
+                if is_live != is_there and int(thread_id[7:23], 16) not in buried:
+                    yield damage
 
     def _suspect(self, damage: Damage) -> None:
         """In a copy this may be how far the copying had come; the journal may know better too."""
@@ -134,6 +162,9 @@ class _Check:
     def _sound_lines(self, log: type[RecordLog], path: str, owner: str) -> Iterator[Line | Damage]:
         """Yield the lines of one log that say what they should, and a damage for each other."""
         number = born = 0
+        gap = read_gap(self.disk, path)
+        if gap is not None:
+            yield Damage(path, gap.offset, f"lines that stood here are lost: {gap.reason}")
         with self.disk.opened(path) as descriptor:
             size = self.disk.size(descriptor)
             try:
@@ -175,6 +206,7 @@ class _Check:
         """Tell from which offset on the journal holds each file, and what is wrong with itself."""
         pending: dict[str, int] = {}
         damages = []
+        in_use: list[tuple[Header, str, bytes]] = []
         for number in range(SEGMENTS):
             path = segment_path(number)
             try:
@@ -187,9 +219,16 @@ class _Check:
                 damages.append(Damage(path, 0, "the segment's header is unreadable"))
             if header is None or not header.in_use:
                 continue
+            in_use.append((header, path, data))
+        in_use.sort(key=lambda each: each[0].use)
+        for place, (header, path, data) in enumerate(in_use):
             expected = header.first
+            # What a failed write left behind is void: the next segment says so.
+            through = in_use[place + 1][0].through if in_use[place + 1 :] else None
             for batch in batches(data, header.use):
-                if batch.number != expected:
+                if through is not None and batch.number > through:
+                    continue
+                if batch.number != expected and not self.is_copy:
                     damages.append(Damage(path, batch.offset, f"batch {expected} is missing"))
                 expected = batch.number + 1
                 for frame in batch.frames:

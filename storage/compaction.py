@@ -22,7 +22,7 @@ from storage.errors import DamagedRecord, StorageError
 from storage.index import Index
 from storage.record import REMOVES
 from storage.record_log import CatalogLog, RecordLog
-from storage.scan import Line, lines, read_header
+from storage.scan import Line, lines, misfit, read_header
 
 log = logging.getLogger(__name__)
 
@@ -110,8 +110,8 @@ class Rewrite(Draft):
         if start >= end:
             return
         for line in lines(self._disk, source, start, end):
-            if line.fault:
-                raise DamagedRecord(line.fault, path=self._target.path, offset=line.offset)
+            if fault := line.fault or misfit(self._target, line):
+                raise DamagedRecord(fault, path=self._target.path, offset=line.offset)
             yield line
 
 
@@ -147,6 +147,8 @@ class Compactor:
             async with self._turn:
                 return await self._compact(target)
         except (StorageError, OSError) as error:
+            if isinstance(error, DamagedRecord):
+                target.unfit_end = target.end
             log.error("%s was not compacted: %s", target.path, error)
             return False
         finally:
@@ -171,7 +173,7 @@ class Compactor:
             # Now, so that little is left to sync while nobody else can write.
             await self._run(draft.sync)
             await self._quiet(target)
-            if target.dropped or target.owed or target.torn:
+            if target.dropped or target.owed or target.torn or target.gap:
                 return False
             await self._committer.alone(draft.take_name)
             self._descriptors.distrust(target.path)

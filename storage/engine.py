@@ -154,7 +154,7 @@ class Storage:
         is_copy = prepare(disk, self._lock, options.journal_segment_bytes)
         self.recovered = recover(disk, is_copy=is_copy)
         if is_copy:
-            adopt(disk, self._descriptors)
+            adopt(disk, self._descriptors, int(self._time_of_day()))
         # A copy may hold, behind an older header, batches of a use that it has yet to come to.
         if is_copy or Journal.segment_bytes(disk) != {options.journal_segment_bytes}:
             Journal.create(disk, options.journal_segment_bytes)

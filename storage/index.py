@@ -62,6 +62,10 @@ class Index:
             return position
         return None
 
+    def holds(self, key: int) -> bool:
+        """Tell whether a record is live."""
+        return self.find(key) is not None
+
     def apply(self, kind: str, key: int, offset: int, length: int) -> None:
         """Take in one record; a version or a tombstone of what is gone changes nothing."""
         self.records += 1

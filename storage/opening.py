@@ -5,8 +5,9 @@ from __future__ import annotations
 from storage.datadir import org_path
 from storage.descriptors import Descriptors
 from storage.durable import Disk, and_above
+from storage.gap import gap_path
+from storage.loading import load
 from storage.record_log import CatalogLog, RecordLog
-from storage.scan import load
 
 
 class Opener:
@@ -42,7 +43,8 @@ class Opener:
             OSError: It cannot be read.
         """
         disk, folder = self._disk, f"{org_path(org)}/threads"
-        fresh = not disk.exists(opened.path) and not any(
+        there = disk.exists(opened.path) or disk.exists(gap_path(opened.path))
+        fresh = not there and not any(
             name.endswith(".jsonl")
             for each in disk.names(folder)
             for name in disk.names(f"{folder}/{each}")

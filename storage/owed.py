@@ -23,6 +23,10 @@ OWED_RETRY_SECONDS = 1.0
 
 def not_writable(target: RecordLog) -> StorageError:
     """Return why a log takes nothing now."""
+    if target.gap:
+        return DamagedRecord(
+            "lines that stood behind the end are lost", path=target.path, offset=target.end
+        )
     if target.torn:
         return DamagedRecord(
             "the file ends in the middle of a line", path=target.path, offset=target.last_offset

@@ -8,11 +8,12 @@ catalogues; at the start they are read once, in the background.
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
 import math
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ import msgspec
 from storage.datadir import ORG_NAME, ORGS, catalog_path, thread_path
 from storage.descriptors import Descriptors
 from storage.durable import Disk
+from storage.gap import gap_path
 from storage.journal import Journal
 from storage.options import Options
 from storage.record import REMOVES
@@ -29,6 +31,8 @@ from storage.scan import lines
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
+GRAVES_MAX = 100_000
+"""So many deleted threads are kept in mind; of more than that the catalogues are read again."""
 
 
 class Tombstone(msgspec.Struct, frozen=True):
@@ -36,7 +40,7 @@ class Tombstone(msgspec.Struct, frozen=True):
 
     Attributes:
         id: What was deleted.
-        deleted_at: Unix seconds; 0 when it never came to be whole.
+        deleted_at: Unix seconds; 0 in what former versions took out of a copy.
     """
 
     id: str
@@ -71,28 +75,44 @@ class Reaper:
         self._clock = clock
         self._graves: deque[_Grave] = deque()
         self._known = asyncio.Event()
+        self._more = True
+        self._scanning = asyncio.Lock()
         self._stuck = 0
         self._loop = asyncio.get_running_loop()
 
     def bury(self, org: str, thread_id: str, deleted_at: int) -> None:
         """Remember to remove the file of a thread whose tombstone is durable."""
-        self._graves.append(_Grave(org, thread_id, deleted_at, self._journal.use))
+        if len(self._graves) < GRAVES_MAX:
+            self._graves.append(_Grave(org, thread_id, deleted_at, self._journal.use))
+        else:
+            self._more = True
 
     async def run(self) -> None:
         """Remove what is due, until cancelled."""
         while True:
-            try:
-                found = await self._loop.run_in_executor(self._executor, self._find)
-            except OSError as error:
-                log.error("the deleted threads are not known yet: %s", error)
-                await asyncio.sleep(TICK_SECONDS)
-            else:
-                self._graves.extendleft(found)
-                self._known.set()
-                break
-        while True:
+            if self._more and len(self._graves) <= GRAVES_MAX // 2:
+                try:
+                    async with self._scanning:
+                        await self._scan()
+                except OSError as error:
+                    log.error("the deleted threads are not known yet: %s", error)
+                else:
+                    self._known.set()
             await self.reap(self._options.reap_seconds, self._options.reap_files_per_second)
             await asyncio.sleep(TICK_SECONDS)
+
+    async def _scan(self) -> None:
+        """Learn from the catalogues who is to be removed, the longest deleted first."""
+        self._more = False
+        try:
+            found = await self._loop.run_in_executor(self._executor, self._find)
+        except BaseException:
+            self._more = True
+            raise
+        self._more |= len(found) > GRAVES_MAX
+        known = {grave.thread_id for grave in self._graves}
+        found = [grave for grave in found[:GRAVES_MAX] if grave.thread_id not in known]
+        self._graves = deque(sorted([*self._graves, *found], key=lambda grave: grave.deleted_at))
 
     async def reap_all(self) -> int:
         """Remove files of all deleted threads but those that the journal may name; tell how many.
@@ -104,6 +124,13 @@ class Reaper:
         """
         await self._known.wait()
         count = await self.reap(-math.inf, sys.maxsize)
+        while self._more:
+            async with self._scanning:
+                await self._scan()
+            removed = await self.reap(-math.inf, sys.maxsize)
+            count += removed
+            if not removed:
+                break
         if self._stuck:
             raise OSError(f"files of {self._stuck} deleted threads could not be removed")
         return count
@@ -129,8 +156,14 @@ class Reaper:
         return len(due) - len(left)
 
     def _find(self) -> list[_Grave]:
-        """Read every catalogue for threads that were deleted and have a file; newest first."""
-        found = []
+        """Return the threads that were deleted and have a file, one more than can be kept."""
+        found = heapq.nsmallest(GRAVES_MAX + 1, self._all(), key=lambda grave: grave.deleted_at)
+        # One of them may have been deleted since the start: then the journal names its file.
+        use = self._journal.use
+        return [grave._replace(use=use) for grave in found]
+
+    def _all(self) -> Iterator[_Grave]:
+        """Read every catalogue for threads that were deleted and have a file."""
         for org in self._disk.names(ORGS):
             path = catalog_path(org) if ORG_NAME.fullmatch(org) else ""
             if not path or not self._disk.exists(path):
@@ -139,13 +172,12 @@ class Reaper:
                 for line in lines(self._disk, descriptor, 0, self._disk.size(descriptor)):
                     if line.kind not in REMOVES or line.fault:
                         continue
-                    tombstone = msgspec.json.decode(line.payload, type=Tombstone)
+                    try:
+                        tombstone = msgspec.json.decode(line.payload, type=Tombstone)
+                    except msgspec.DecodeError:
+                        continue  # No tombstone of a thread, whatever it is.
                     if self._disk.exists(thread_path(org, tombstone.id)):
-                        found.append(_Grave(org, tombstone.id, tombstone.deleted_at, 0))
-        # One of them may have been deleted since the start: then the journal names its file.
-        use = self._journal.use
-        found.sort(key=lambda grave: -grave.deleted_at)
-        return [grave._replace(use=use) for grave in found]
+                        yield _Grave(org, tombstone.id, tombstone.deleted_at, 0)
 
     def _remove(self, graves: list[_Grave]) -> list[_Grave]:
         """Remove the files of some threads; return those that are left for another time."""
@@ -155,7 +187,7 @@ class Reaper:
             self._descriptors.distrust(path)
             stem = path.removesuffix(".jsonl")
             try:
-                for each in (path, f"{stem}.idx", f"{path}.new"):
+                for each in (path, f"{stem}.idx", f"{path}.new", gap_path(path)):
                     self._disk.unlink(each)
             except OSError as error:
                 log.error("%s was not removed: %s", path, error)

@@ -36,7 +36,8 @@ REMOVES = frozenset("xy")
 KINDS = frozenset("hmuxtvykz")
 
 _CHECKED_FROM = 14
-_KIND_AT = 27
+KIND_AT = 27
+"""Where a line has the letter of its kind."""
 _SEQUENCE = slice(35, 45)
 _LENGTH = slice(52, 60)
 DATA_AT = 66
@@ -105,7 +106,7 @@ def parse(line: bytes) -> Record:
     """
     data = payload(line, 0, len(line))
     try:
-        return Record(chr(line[_KIND_AT]), int(line[_SEQUENCE]), data)
+        return Record(chr(line[KIND_AT]), int(line[_SEQUENCE]), data)
     except ValueError:
         raise RecordError("the sequence is unreadable") from None
 
@@ -113,9 +114,9 @@ def parse(line: bytes) -> Record:
 def relabel(line: bytes, kind: str, sequence: int) -> bytes:
     """Return a sound line under another kind and sequence; all else in it stays."""
     rest = b"%b%c%b%010d%b" % (
-        line[_CHECKED_FROM:_KIND_AT],
+        line[_CHECKED_FROM:KIND_AT],
         ord(kind),
-        line[_KIND_AT + 1 : _SEQUENCE.start],
+        line[KIND_AT + 1 : _SEQUENCE.start],
         sequence,
         line[_SEQUENCE.stop :],
     )
@@ -131,7 +132,7 @@ def prefix(line: bytes) -> tuple[str, int, int]:
     for place, text in _FIXED:
         if line[place : place + len(text)] != text:
             raise RecordError("this does not start like a line")
-    kind = chr(line[_KIND_AT])
+    kind = chr(line[KIND_AT])
     digits = line[_SEQUENCE] + line[_LENGTH]
     if kind not in KINDS or len(digits) != 18 or not digits.isdigit():
         raise RecordError("kind, sequence or length is unreadable")

@@ -37,10 +37,12 @@ class RecordLog:
         last_offset: Where the line before `end` begins.
         last_line: Its checksum digits.
         torn: The file ends in the middle of a line, and no crash explains it: it takes no more.
+        gap: Lines that stood behind its end are lost: it takes no more either.
         sidecar_records: Lines that the sidecar on disk covers.
         saving: The sidecar is being written.
         reading: Reads on their way that hold offsets of this generation.
         compacting: Its next generation is being written.
+        unfit_end: Where the log ended when it proved too damaged to be rewritten; 0 if it did not.
         held: Nothing new may be begun on it: it is about to be replaced by its next generation.
         dropped: What it holds was deleted.
     """
@@ -59,12 +61,14 @@ class RecordLog:
         self.pending_adds = 0
         self.owed = False
         self.torn = False
+        self.gap = False
         self.last_offset = 0
         self.last_line = b""
         self.sidecar_records = 0
         self.saving = False
         self.reading = 0
         self.compacting = False
+        self.unfit_end = 0
         self.held = False
         self.dropped = False
         self._waiting: list[Callable[[], None]] = []

@@ -12,6 +12,7 @@ import logging
 from dataclasses import dataclass, field
 
 from storage.durable import Disk, and_above
+from storage.gap import mark_gap
 from storage.journal import SEGMENTS, segment_path
 from storage.scan import generation_of, lines
 from storage.segment import BATCHES_AT, Batch, Frame, Header, batches
@@ -140,17 +141,17 @@ def _redo(disk: Disk, path: str, frames: list[Frame], outcome: Outcome, *, is_co
     """Put a file's frames in their places, in order; return whether the file holds them now."""
     new = not disk.exists(path)
     if new and frames[0].offset:
-        _stop(frames[0], "the file is missing", outcome, is_copy=is_copy)
+        _stop(disk, frames, "the file is missing", outcome, is_copy=is_copy)
         return False
     with disk.opened(path, create=new) as descriptor:
         generation = None if new else generation_of(disk, path, descriptor)
         size = disk.size(descriptor)
         end = 0
-        for frame in frames:
-            if generation is not None and frame.generation != generation:
-                continue
+        frames = [each for each in frames if generation in (None, each.generation)]
+        for place, frame in enumerate(frames):
             if size < frame.offset:
-                _stop(frame, f"the file ends at {size}", outcome, is_copy=is_copy)
+                reason = f"the file ends at {size}"
+                _stop(disk, frames[place:], reason, outcome, is_copy=is_copy)
                 break
             # Also where the same line can be read: a failed sync may have left it in memory only.
             disk.write(descriptor, frame.data, frame.offset)
@@ -162,9 +163,11 @@ def _redo(disk: Disk, path: str, frames: list[Frame], outcome: Outcome, *, is_co
     return True
 
 
-def _stop(frame: Frame, reason: str, outcome: Outcome, *, is_copy: bool) -> None:
+def _stop(disk: Disk, frames: list[Frame], reason: str, outcome: Outcome, *, is_copy: bool) -> None:
     """Bytes that would stand behind a hole are not written: in a copy it began before them."""
     if not is_copy:
+        frame = frames[0]
+        mark_gap(disk, frame.path, frames, reason)
         outcome.faults.append(f"{frame.path}:{frame.offset}: {reason}")
 
 

@@ -35,11 +35,11 @@ from storage.descriptors import Descriptors
 from storage.durable import Disk
 from storage.errors import DataDirUnusable
 from storage.journal import SEGMENTS, Journal, segment_path
+from storage.loading import load_sidecar
 from storage.record import DATA_AT
 from storage.record_log import CatalogLog, RecordLog, ThreadLog
 from storage.recovery import recover
 from storage.salvage import Deed, keep_aside, move_aside, salvage
-from storage.scan import load_sidecar
 from storage.segment import BATCHES_AT, Header
 from storage.survey import Place, Survey, survey
 
@@ -84,9 +84,9 @@ def repair(
         orgs = [each for each in disk.names(ORGS) if ORG_NAME.fullmatch(each)]
         if is_copy:
             for org in orgs:
-                if not disk.exists(catalog_path(org)):  # Adoption would take all for left-overs.
+                if not disk.exists(catalog_path(org)):  # Adoption could tell nothing of it.
                     yield from work.organisation(org)
-            adopt(disk, descriptors)
+            adopt(disk, descriptors, int(now))
             mark_original(disk, descriptor)
             yield Deed(META, 0, "this copy is a data directory of its own now")
         for org in orgs:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from storage.draft import Draft
 from storage.durable import Disk
+from storage.gap import gap_path, read_gap
 from storage.index import Index
 from storage.record import encode
 from storage.record_log import RecordLog
@@ -75,6 +76,11 @@ def salvage(
         if b'"k":"%b"' % log.REMOVE.encode() in data:
             text += "; A DELETION STOOD THERE: unless it is named below, what it deleted is back"
         yield Deed(path, offset, text)
+    gap = read_gap(disk, path)
+    if gap is not None:
+        # Written into the header: no key of what is lost is given out again.
+        found.last_key = max(found.last_key, gap.last_key)
+        yield Deed(path, gap.offset, f"acknowledged lines that stood here ARE LOST: {gap.reason}")
     with ExitStack() as stack:
         source = stack.enter_context(disk.opened(path)) if disk.exists(path) else -1
         for key, (offset, length) in sorted(found.doubtful.items()):
@@ -101,6 +107,9 @@ def salvage(
         draft.flush(out, 1)
     draft.take_name()
     disk.sync_directory(path.rpartition("/")[0])
+    if gap is not None:
+        disk.unlink(gap_path(path))
+        disk.sync_directory(path.rpartition("/")[0])
     what = "messages" if log.BY_SEQUENCE else "threads"
     yield Deed(path, 0, f"written anew with all that is readable: {len(draft.index)} {what}")
 

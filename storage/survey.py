@@ -14,10 +14,12 @@ from typing import NamedTuple
 from storage.append import LogHeader
 from storage.durable import Disk
 from storage.errors import DamagedRecord
+from storage.gap import read_gap
 from storage.index import unpack
+from storage.loading import keys_about
 from storage.record import ADDS, DATA_AT, REMOVES, REPLACES, RecordError, prefix
 from storage.record_log import RecordLog
-from storage.scan import Line, keys_about, lines, misfit, read_header
+from storage.scan import Line, lines, misfit, read_header
 
 _TOMBSTONE_LINE_BYTES_MAX = 200
 """A tombstone is an id and a time; what is known to be longer was none."""
@@ -55,6 +57,7 @@ class Survey:
     Attributes:
         header: Its first line; None when that is unreadable.
         foreign: The file is another log's, as its header says.
+        gap: Lines that stood behind its end are lost.
         live: The newest sound version of each record, by key.
         tombstones: Sound ones, by the key of what they removed.
         doubtful: Sound versions of what a damaged line may have removed.
@@ -66,6 +69,7 @@ class Survey:
 
     header: LogHeader | None = None
     foreign: bool = False
+    gap: bool = False
     live: dict[int, Place] = field(default_factory=dict)
     tombstones: dict[int, Place] = field(default_factory=dict)
     doubtful: dict[int, Place] = field(default_factory=dict)
@@ -77,7 +81,7 @@ class Survey:
     @property
     def is_sound(self) -> bool:
         """Tell whether the log is as it was written."""
-        return self.header is not None and not self.foreign and not self.damaged
+        return self.header is not None and not self.foreign and not self.gap and not self.damaged
 
 
 def survey(log: RecordLog, disk: Disk, owner: str) -> Survey:
@@ -91,7 +95,7 @@ def survey(log: RecordLog, disk: Disk, owner: str) -> Survey:
     Raises:
         OSError: It cannot be read.
     """
-    found = Survey()
+    found = Survey(gap=read_gap(disk, log.path) is not None)
     with disk.opened(log.path) as descriptor:
         start = 0
         try:
@@ -158,7 +162,8 @@ class _Reader:
         if found.header is None and line.offset == 0:
             return
         if _may_remove(line):
-            for key in keys_about(self._log, line, self._newest) | self._named(line):
+            keys = keys_about(self._log, line, self._newest, found.live.__contains__)
+            for key in keys | self._named(line):
                 if key in found.live:
                     found.doubtful[key] = found.live.pop(key)
         if self._log.BY_SEQUENCE:

@@ -66,7 +66,9 @@ class Upkeep:
 
     def tend(self, record_log: RecordLog) -> None:
         """Begin to rewrite a log if enough of it is dead; its owner keeps it open meanwhile."""
-        if self._is_worn(record_log) and not record_log.compacting:
+        # A damaged log is read in vain: not at each commit, but each time it has doubled.
+        is_fit = record_log.end >= 2 * record_log.unfit_end
+        if is_fit and self._is_worn(record_log) and not record_log.compacting:
             self._spawn(self._compactor.compact(record_log), f"compaction of {record_log.path}")
 
     def _is_worn(self, record_log: RecordLog) -> bool:

@@ -9,7 +9,7 @@ from ragen_actor.actors import commands
 from ragen_actor.actors.actor import Actor, State, World, page
 from ragen_actor.actors.commands import Command
 from ragen_actor.actors.mailbox import Envelope
-from ragen_actor.actors.turns import too_long, turn
+from ragen_actor.actors.turns import thread_too_long, too_long, turn
 from ragen_actor.errors import ThreadNotFound
 from storage import CatalogLog, LogHeader, RecordError, ThreadLog
 from storage.append import Append
@@ -136,7 +136,10 @@ class CatalogActor(Actor):
         header = LogHeader(
             id=thread_id, org=self.org, create_bytes=sum([len(each.line) for each in turns])
         )
-        appends = [thread_log.header(header), *turns, *self._entry(data)]
+        try:
+            appends = [thread_log.header(header), *turns, *self._entry(data)]
+        except RecordError as error:
+            raise thread_too_long() from error
 
         def committed() -> None:
             self.world.storage.tend(self.log)

@@ -7,7 +7,6 @@ it looks whether the actor is idle and forgets it without an `await` in between.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -18,12 +17,10 @@ from ragen_actor import schema
 from ragen_actor.actors.actor import Actor, Clock, State, World
 from ragen_actor.actors.catalog_actor import CatalogActor
 from ragen_actor.actors.commands import CatalogCommand, Compact, GetThread, ThreadCommand
-from ragen_actor.actors.seam import translated
+from ragen_actor.actors.seam import worded
 from ragen_actor.actors.thread_actor import ThreadActor
-from ragen_actor.errors import RagenError, StorageFailed, ThreadNotFound, Unavailable
-from storage import Storage, StorageError, ThreadLog
-
-log = logging.getLogger(__name__)
+from ragen_actor.errors import RagenError, ThreadNotFound, Unavailable
+from storage import Storage, ThreadLog
 
 _SWEEP_SECONDS = 5.0
 _SWEEP_SOON_SECONDS = 0.05
@@ -180,12 +177,13 @@ class Registry:
         catalog = organisation.catalog
         try:
             opened = await self._world.storage.open_catalog(catalog.org)
-        except (StorageError, OSError) as error:
+        except Exception as error:
+            reason = worded(error)
             del self._organisations[catalog.org]
             for actor in list(organisation.threads.values()):
-                self._fail(organisation, actor, _worded(error))
+                self._fail(organisation, actor, reason)
             self._forget(catalog)
-            catalog.stop(_worded(error))
+            catalog.stop(reason)
             return
         catalog.activate(opened)
         self._touch(catalog)
@@ -196,10 +194,8 @@ class Registry:
             # A read of the entry waits for the catalogue, and tells whether this is its thread.
             await organisation.catalog.ask(GetThread(thread_id))
             opened = await self._world.storage.open_thread(actor.org, thread_id)
-        except RagenError as error:
-            self._fail(organisation, actor, error)
-        except (StorageError, OSError) as error:
-            self._fail(organisation, actor, _worded(error))
+        except Exception as error:
+            self._fail(organisation, actor, worded(error))
         else:
             actor.activate(opened, organisation.catalog.log)
             self._touch(actor)
@@ -291,10 +287,3 @@ class Registry:
             await asyncio.sleep(_DRAIN_LOOK_SECONDS)
         for actor in sorted(self._by_use, key=lambda each: isinstance(each, CatalogActor)):
             self._passivate(actor)
-
-
-def _worded(error: StorageError | OSError) -> RagenError:
-    if isinstance(error, StorageError):
-        return translated(error)
-    log.error("storage failed: %s", error)
-    return StorageFailed("The server could not read from its storage.")

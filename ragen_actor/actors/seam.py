@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from ragen_actor.errors import Damaged, OutcomeUnknown, RagenError, Unavailable
+from ragen_actor.errors import Damaged, OutcomeUnknown, RagenError, StorageFailed, Unavailable
 from storage import DamagedRecord, NoRoom, StorageError, WriteFailed, WriteRefused
 
 log = logging.getLogger(__name__)
@@ -29,3 +29,16 @@ def translated(error: StorageError) -> RagenError:
             code="damaged_message",
         )
     return Damaged("The thread is damaged and cannot be read.", code="damaged_thread")
+
+
+def worded(error: Exception) -> RagenError:
+    """Say why an actor was not woken, whatever it was; what nobody foresaw is logged."""
+    if isinstance(error, RagenError):
+        return error
+    if isinstance(error, StorageError):
+        return translated(error)
+    if isinstance(error, OSError):
+        log.error("storage failed: %s", error)
+        return StorageFailed("The server could not read from its storage.")
+    log.error("an actor was not woken", exc_info=error)
+    return RagenError("The server had an error while processing your request.")

@@ -11,7 +11,7 @@ from ragen_actor.actors import commands
 from ragen_actor.actors.actor import Actor, State, World, page
 from ragen_actor.actors.commands import Command
 from ragen_actor.actors.mailbox import Envelope
-from ragen_actor.actors.turns import after_change, too_long, turn
+from ragen_actor.actors.turns import after_change, thread_too_long, too_long, turn
 from ragen_actor.errors import MessageNotFound, ThreadNotFound
 from storage import CatalogLog, Place, RecordError, ThreadLog, Tombstone
 
@@ -54,6 +54,7 @@ class ThreadActor(Actor):
         self._deleting = False
         self._doubtful = False
         self._last_ms = 0
+        self._tended = 0
 
     def activate(self, log: ThreadLog, catalog: CatalogLog) -> None:
         """Begin to answer."""
@@ -61,6 +62,7 @@ class ThreadActor(Actor):
         self._catalog = catalog
         # The thread's own creation time is in its key: no message is older than that.
         self._last_ms = max(log.index.last_ms, self._key >> 16)
+        self._tended = log.index.records
         self.world.storage.tend(log)
         self._activate()
 
@@ -135,7 +137,9 @@ class ThreadActor(Actor):
             raise too_long() from error
 
         def committed() -> None:
-            if not log.index.records % _TENDED_EVERY:
+            # A batch may pass over any multiple: it is settled as a whole before its answers.
+            if not 0 <= log.index.records - self._tended < _TENDED_EVERY:
+                self._tended = log.index.records
                 world.storage.tend(log)
             self._answer(envelope, data)
 
@@ -216,7 +220,10 @@ class ThreadActor(Actor):
                 self._answer(envelope, objects[0])
                 return
             data = schema.encode(changed)
-            append = catalog.replace(catalog.next_number, data)
+            try:
+                append = catalog.replace(catalog.next_number, data)
+            except RecordError as error:
+                raise thread_too_long() from error
 
             def committed() -> None:
                 self.world.storage.tend(catalog)

@@ -35,8 +35,15 @@ def turn(
     )
 
 
+def thread_too_long() -> RagenError:
+    """Say that a thread is longer than a line may be; nothing else in it can be so long."""
+    return InvalidRequest(
+        "Invalid 'tool_resources': the thread is too large to be stored.", param="tool_resources"
+    )
+
+
 def too_long() -> RagenError:
-    """Say that an object is longer than a line may be."""
+    """Say that a message is longer than a line may be."""
     return InvalidRequest(
         "Invalid 'content': the message is too large to be stored.", param="content"
     )

@@ -16,6 +16,19 @@ TEXT_LENGTH_MAX: Final = 256_000
 TITLE_LENGTH_MAX: Final = 256
 """Ours: OpenAI's threads have no title."""
 
+IDENTIFIER_LENGTH_MAX: Final = 256
+"""Ours: the ids of files and vector stores, which nothing here looks up."""
+
+URL_LENGTH_MAX: Final = 8192
+"""Ours: an image's address."""
+
+CONTENT_PARTS_MAX: Final = 512
+"""Ours, as are the next three: each bounds the work that one body can ask for."""
+
+ATTACHMENTS_MAX: Final = 512
+ATTACHMENT_TOOLS_MAX: Final = 16
+METADATA_CHANGE_PAIRS_MAX: Final = 512
+
 ASSISTANT_ID_LENGTH_MAX: Final = 256
 """Ours, so that the 404 that quotes an unknown assistant stays short."""
 

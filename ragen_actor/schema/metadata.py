@@ -16,7 +16,7 @@ def merge_metadata(
 
     Args:
         current: At most 16 pairs.
-        change: Any number of pairs; None removes every pair there is.
+        change: Pairs, of which there may be more than 16; None removes every pair there is.
 
     Raises:
         InvalidRequest: More than 16 pairs would be left (param="metadata").

@@ -1,16 +1,17 @@
 """Requests: from a body's bytes to a Struct once, at the door, or an error that names the field.
 
-The fast way is one typed decoder for each request. Whatever it refuses is decoded again, untyped,
-and `faults` walks it to find and word the first fault. Should the walk find none (a name given
-twice, of which the last value counts; a field that is ignored), the request is good after all.
+The fast way is one typed decoder for each request. Whatever it refuses is made sound by
+`body_text`, and `faults` walks it to find and word the first fault. Should the walk find none (a
+name given twice, of which the last value counts), the request is good after all.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, Generic, TypeVar
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ragen_actor.errors import InvalidRequest
 from ragen_actor.schema import body_text, faults, objects, shapes, wording
@@ -57,9 +58,14 @@ class _Door(Generic[_T]):
     """Both ways in for one kind of request: the fast one, and the walk that must agree with it."""
 
     def __init__(self, shape: type[_T], walk: faults.Check) -> None:
-        self._shape = shape
-        self.fast = msgspec.json.Decoder(shape).decode
+        self._decode = msgspec.json.Decoder(shape).decode
         self._walk = walk
+
+    def fast(self, body: bytes) -> _T:
+        """Return the request, or raise whatever the decoder raises."""
+        if not body.isascii():
+            body.decode()  # As the decoder does not look into what is ignored.
+        return self._decode(body)
 
     def read(self, body: bytes) -> _T:
         """Return the request, or raise InvalidRequest; an empty body equals `{}`."""
@@ -71,15 +77,22 @@ class _Door(Generic[_T]):
 
     def slow(self, body: bytes) -> _T:
         """Do what `read` does, the slow way: the first fault is worded."""
-        value = body_text.parse(body)
-        self._walk(value, "")
-        try:
-            return msgspec.convert(value, self._shape)
-        except msgspec.ValidationError:
-            raise InvalidRequest(UNWORDED) from None
+        with body_text.collector_at_rest():
+            try:
+                self._walk(Raw(body_text.sound(body)), "")
+                return self._decode(body_text.said_once(body))
+            except (msgspec.DecodeError, RecursionError):
+                raise InvalidRequest(UNWORDED) from None
+            except InvalidRequest as fault:
+                # The frames hold all that was built of the body: let go while the collector rests.
+                raise fault.with_traceback(None) from None
 
 
-_create_thread: Final = _Door(shapes.ThreadIn, faults.create_thread)
+@lru_cache(maxsize=4)
+def _create_thread(messages_max: int) -> _Door[shapes.ThreadIn]:
+    return _Door(shapes.ThreadIn, faults.create_thread(messages_max))
+
+
 _modify_thread: Final = _Door(shapes.ThreadChangeIn, faults.modify_thread)
 _create_message: Final = _Door(shapes.MessageIn, faults.create_message)
 _modify_message: Final = _Door(shapes.MessageChangeIn, faults.modify_message)
@@ -119,7 +132,7 @@ def parse_create_thread(body: bytes, *, messages_max: int) -> CreateThread:
 
     Source: OpenAI openapi.json, createThread.
     """
-    request = _create_thread.read(body)
+    request = _create_thread(messages_max).read(body)
     if request.messages and len(request.messages) > messages_max:
         raise wording.long_array("messages", messages_max, len(request.messages))
     return _new_thread(request)

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from ragen_actor.schema import limits, objects
 
-_Identifier = Annotated[str, Meta(min_length=1)]
+Identifier = Annotated[str, Meta(min_length=1, max_length=limits.IDENTIFIER_LENGTH_MAX)]
+_Url = Annotated[str, Meta(min_length=1, max_length=limits.URL_LENGTH_MAX)]
 _TextIn = Annotated[str, Meta(min_length=1, max_length=limits.TEXT_LENGTH_MAX)]
 _Title = Annotated[str, Meta(max_length=limits.TITLE_LENGTH_MAX)]
 _AssistantId = Annotated[str, Meta(max_length=limits.ASSISTANT_ID_LENGTH_MAX)]
 _Key = Annotated[str, Meta(max_length=limits.METADATA_KEY_LENGTH_MAX)]
 _Value = Annotated[str, Meta(max_length=limits.METADATA_VALUE_LENGTH_MAX)]
 _Metadata = Annotated[dict[_Key, _Value], Meta(max_length=limits.METADATA_PAIRS_MAX)]
-_MetadataChange = dict[_Key, _Value | None]
-# Old clients send these, and any value is ignored; others than this take the slow way.
-_Ignored = list[str] | None
+_MetadataChange = Annotated[
+    dict[_Key, _Value | None], Meta(max_length=limits.METADATA_CHANGE_PAIRS_MAX)
+]
+# Old clients send these, and any value is ignored: it is skipped over, and nothing is built of it.
+_Ignored = Raw | UnsetType
 
 
 class In(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -32,7 +35,7 @@ class TextObjectIn(In, frozen=True):
     """A text in the shape that goes out, as clients send back what they read."""
 
     value: _TextIn
-    annotations: Annotated[list[None], Meta(max_length=0)] = []
+    annotations: _Ignored = UNSET
 
 
 class TextPartIn(In, tag_field="type", tag="text", frozen=True):
@@ -44,7 +47,7 @@ class TextPartIn(In, tag_field="type", tag="text", frozen=True):
 class ImageUrlIn(In, frozen=True):
     """An image by its address."""
 
-    url: _Identifier
+    url: _Url
     detail: objects.Detail | None = None
 
 
@@ -57,7 +60,7 @@ class ImageUrlPartIn(In, tag_field="type", tag="image_url", frozen=True):
 class ImageFileIn(In, frozen=True):
     """An image by its file."""
 
-    file_id: _Identifier
+    file_id: Identifier
     detail: objects.Detail | None = None
 
 
@@ -79,26 +82,29 @@ class ToolIn(In, frozen=True):
 class AttachmentIn(In, frozen=True):
     """A file attached to a message."""
 
-    file_id: _Identifier
-    tools: list[ToolIn] | None = None
+    file_id: Identifier
+    tools: Annotated[list[ToolIn], Meta(max_length=limits.ATTACHMENT_TOOLS_MAX)] | None = None
 
 
 class MessageIn(In, frozen=True):
     """POST /v1/threads/{thread_id}/messages, and each message of a thread's create."""
 
     role: objects.Role
-    content: _TextIn | Annotated[list[PartIn], Meta(min_length=1)]
-    attachments: list[AttachmentIn] | None = None
+    content: (
+        _TextIn | Annotated[list[PartIn], Meta(min_length=1, max_length=limits.CONTENT_PARTS_MAX)]
+    )
+    attachments: Annotated[list[AttachmentIn], Meta(max_length=limits.ATTACHMENTS_MAX)] | None = (
+        None
+    )
     metadata: _Metadata | None = None
-    file_ids: _Ignored = None
+    file_ids: _Ignored = UNSET
 
 
 class CodeInterpreterIn(In, frozen=True):
     """The files of a thread's code interpreter."""
 
     file_ids: (
-        Annotated[tuple[_Identifier, ...], Meta(max_length=limits.CODE_INTERPRETER_FILES_MAX)]
-        | None
+        Annotated[tuple[Identifier, ...], Meta(max_length=limits.CODE_INTERPRETER_FILES_MAX)] | None
     ) = None
 
 
@@ -106,8 +112,9 @@ class FileSearchIn(In, frozen=True):
     """A thread's vector store; `vector_stores`, which would make one, is ignored."""
 
     vector_store_ids: (
-        Annotated[tuple[_Identifier, ...], Meta(max_length=limits.VECTOR_STORES_MAX)] | None
+        Annotated[tuple[Identifier, ...], Meta(max_length=limits.VECTOR_STORES_MAX)] | None
     ) = None
+    vector_stores: _Ignored = UNSET
 
 
 class ToolResourcesIn(In, frozen=True):
@@ -125,7 +132,7 @@ class ThreadIn(In, frozen=True):
     tool_resources: ToolResourcesIn | None = None
     title: _Title | None = None
     assistant_id: _AssistantId | None = None
-    file_ids: _Ignored = None
+    file_ids: _Ignored = UNSET
 
 
 class ThreadChangeIn(In, frozen=True):
@@ -134,11 +141,11 @@ class ThreadChangeIn(In, frozen=True):
     title: _Title | UnsetType | None = UNSET
     metadata: _MetadataChange | UnsetType | None = UNSET
     tool_resources: ToolResourcesIn | UnsetType | None = UNSET
-    file_ids: _Ignored = None
+    file_ids: _Ignored = UNSET
 
 
 class MessageChangeIn(In, frozen=True):
     """POST /v1/threads/{thread_id}/messages/{message_id}."""
 
     metadata: _MetadataChange | UnsetType | None = UNSET
-    file_ids: _Ignored = None
+    file_ids: _Ignored = UNSET

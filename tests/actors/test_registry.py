@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ragen_actor.actors import Limits
-from ragen_actor.errors import Damaged, ThreadNotFound, Unavailable
+from ragen_actor.errors import Damaged, RagenError, ThreadNotFound, Unavailable
 from storage import Options, Storage
 from storage.datadir import catalog_path
 from tests.actors.house import House, done, opened, refused, until
@@ -264,3 +264,21 @@ async def test_at_the_end_long_indices_are_left_for_the_next_start(options: Opti
 
 async def anew(options: Options, disk: FragileDisk | None = None) -> House:
     return House(await Storage.open(options, disk), Limits())
+
+
+@pytest.mark.parametrize("door", ["open_catalog", "open_thread"])
+async def test_a_fault_that_nobody_foresaw_fails_the_asks_and_not_the_actor_for_ever(
+    options: Options, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, door: str
+) -> None:
+    async with opened(options) as house:
+        thread = await house.thread("a")
+    async with opened(options) as house:
+        with monkeypatch.context() as patch:
+            patch.setattr(Storage, door, broken)
+            await refused(house.messages(thread), RagenError)
+        assert "a bug" in caplog.text
+        assert await house.texts(thread) == ["a"], "the next ask wakes it again"
+
+
+async def broken(*_: object) -> None:
+    raise ValueError("a bug")

@@ -20,7 +20,7 @@ from ragen_actor.errors import (
     ThreadNotFound,
     Unavailable,
 )
-from storage import Options
+from storage import Options, Storage
 from storage.datadir import catalog_path, thread_path
 from tests.actors.house import NOW, Answer, House, done, opened, refused, texts_of, until
 from tests.storage.fragile_disk import FragileDisk, Held, failing
@@ -511,3 +511,14 @@ async def test_reads_from_the_disk_and_from_memory_are_answered_alike(
     assert json.dumps(modified["metadata"]) == '{"k": "v"}'
     await done(house.delete_message(thread, first))
     assert len(await house.ids(thread)) == 8
+
+
+async def test_a_log_is_tended_though_its_batches_pass_over_every_multiple(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = await house.thread("makes the count odd")
+    tended: list[int] = []
+    monkeypatch.setattr(Storage, "tend", lambda _, log: tended.append(log.index.records))
+    for _ in range(65):
+        await asyncio.gather(*[done(house.append(thread)) for _ in range(2)])
+    assert len(tended) == 2

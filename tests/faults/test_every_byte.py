@@ -15,7 +15,7 @@ from storage.datadir import catalog_path, thread_path
 from storage.descriptors import Descriptors
 from storage.durable import Disk
 from storage.index import pack, seal
-from storage.scan import load
+from storage.loading import load
 from tests.storage.samples import ORG, append, commit, created, message, only_id, thread, thread_id
 
 Contents = dict[int, bytes | None]

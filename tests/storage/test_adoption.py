@@ -88,6 +88,7 @@ async def test_a_thread_whose_file_was_not_there_yet_is_taken_out(
     storage = await start(copy)
     assert await titles(storage) == [thread_id(1), thread_id(3)]
     assert "1 threads were not whole" in caplog.text
+    assert thread_id(2) in caplog.text
     assert list(check(copy)) == []
 
 
@@ -176,11 +177,12 @@ async def test_adopting_twice_comes_to_the_same(copy: Path, tmp_path: Path) -> N
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
     once, twice = copied(copy, tmp_path / "once"), copied(copy, tmp_path / "twice")
     (twice / "meta.json").write_bytes(b"the second start sees a copy again")
-    await (await Storage.open(Options(once, journal_segment_bytes=256 * 1024))).close()
+    one, other = (Options(each, journal_segment_bytes=256 * 1024) for each in (once, twice))
+    await (await Storage.open(one, time_of_day=lambda: 5.0)).close()
     meta = (copy / "meta.json").read_bytes()
     for _ in range(2):
         (twice / "meta.json").write_bytes(meta)
-        storage = await Storage.open(Options(twice, journal_segment_bytes=256 * 1024))
+        storage = await Storage.open(other, time_of_day=lambda: 5.0)
         await storage.close()
     found, expected = tree(twice), tree(once)
     del found["meta.json"], expected["meta.json"]
@@ -251,3 +253,27 @@ async def test_a_copy_on_another_file_system_is_one_though_inode_numbers_agree(
     assert not meta.is_copied(lock)
     elsewhere = msgspec.structs.replace(meta, file_system=meta.file_system ^ 1 or 2)
     assert elsewhere.is_copied(lock)
+
+
+@pytest.mark.parametrize("kept", [None, 0, 1, 30])
+async def test_a_catalogue_that_tells_nothing_in_a_copy_costs_no_thread_its_file(
+    copy: Path, start: Start, caplog: pytest.LogCaptureFixture, kept: int | None
+) -> None:
+    path = copy / catalog_path(ORG)
+    if kept is None:
+        path.unlink()
+    else:
+        header = path.read_bytes().splitlines(keepends=True)[0]
+        path.write_bytes(header[:kept] if kept != 1 else header)
+    before = sorted(copy.glob("orgs/*/threads/*/*.jsonl"))
+    await start(copy)
+    assert sorted(copy.glob("orgs/*/threads/*/*.jsonl")) == before
+    assert [each for each in caplog.records if "3 files" in each.getMessage()]
+
+
+async def test_what_a_copy_takes_out_was_deleted_when_it_was_started(copy: Path) -> None:
+    (copy / thread_path(ORG, thread_id(2))).unlink()
+    options = Options(copy, journal_segment_bytes=256 * 1024)
+    await (await Storage.open(options, time_of_day=lambda: 1234.5)).close()
+    last = (copy / catalog_path(ORG)).read_bytes().splitlines()[-1]
+    assert json.loads(last)["d"] == {"id": thread_id(2), "deleted_at": 1234}

@@ -10,7 +10,9 @@ import pytest
 from storage import DataDirUnusable, Options, Storage
 from storage.check import check
 from storage.datadir import catalog_path, thread_path
+from storage.journal import segment_path
 from storage.record import encode
+from storage.segment import Header, pack_batch
 from tests.storage.samples import (
     ORG,
     append,
@@ -209,3 +211,48 @@ def test_what_is_no_data_directory_is_refused(tmp_path: Path, name: str) -> None
     with pytest.raises(DataDirUnusable) as refused:
         list(check(tmp_path))
     assert refused.value.hint
+
+
+def test_threads_that_are_made_and_deleted_meanwhile_are_no_damage(sound: Path) -> None:
+    new, old = (sound / thread_path(ORG, thread_id(number)) for number in (9, 2))
+    seen = []
+
+    def progress(done: int, total: int) -> None:
+        seen.append(done)
+        if len(seen) != 2:  # The keys and the catalogue.
+            return
+        with (sound / CATALOG).open("ab") as file:
+            file.write(encode("t", 9, thread(9)) + encode("y", 10, only_id(thread(2))))
+        new.parent.mkdir(exist_ok=True)
+        new.write_bytes(encode("h", 0, b'{"id":"%b","org":"acme"}' % thread_id(9).encode()))
+        old.unlink()
+
+    assert list(check(sound, progress)) == []
+    assert not old.exists()
+    new.unlink()
+    assert [each.path for each in check(sound)] == [thread_path(ORG, thread_id(9))]
+
+
+def journal_of(data_dir: Path, number: int, header: Header, *batches: int) -> None:
+    data = header.pack() + b"".join(pack_batch(header.use, each, []) for each in batches)
+    (data_dir / segment_path(number)).write_bytes(data)
+
+
+def test_a_hole_in_the_journal_is_named_but_in_a_copy_that_met_it_so(
+    sound: Path, tmp_path: Path
+) -> None:
+    journal_of(sound, 0, Header(91, True, 5, 4), 5, 7)
+    assert [each.reason for each in check(sound)] == ["batch 6 is missing"]
+    assert found(copied(sound, tmp_path / "copy")) == []
+
+
+def test_batches_that_a_failed_write_left_behind_are_void(sound: Path) -> None:
+    journal_of(sound, 0, Header(91, True, 5, 4), 5, 8)
+    journal_of(sound, 1, Header(92, True, 6, 5), 6, 7)
+    assert found(sound) == []
+
+
+def test_a_directory_without_a_lock_is_a_copy(sound: Path) -> None:
+    (sound / "lock").unlink()
+    (sound / LOG).unlink()
+    assert found(sound) == []

@@ -209,3 +209,40 @@ async def test_threads_deleted_in_a_former_life_are_reaped_too(
     async with asyncio.timeout(20):
         while (data_dir / thread_path(ORG, thread_id(1))).exists():
             await asyncio.sleep(0.001)
+
+
+async def test_a_damaged_log_is_tried_again_only_when_it_has_doubled(
+    storage: Storage, worn: ThreadLog, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = worn.end
+    data = bytearray((data_dir / worn.path).read_bytes())
+    data[700] ^= 1
+    (data_dir / worn.path).write_bytes(data)
+    monkeypatch.setattr(storage.upkeep, "_is_worn", lambda log: True)
+    tries = []
+    for _ in range(30):
+        await append(storage, worn, "x" * 400)
+        storage.tend(worn)
+        tries.append(worn.compacting)
+        await until(lambda: not worn.compacting)
+    assert worn.end > 2 * size
+    assert tries[0]
+    assert sum(tries) == 2
+
+
+async def test_the_reaper_keeps_few_graves_in_mind_and_removes_all_the_same(
+    options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.reaper.GRAVES_MAX", 2)
+    storage = await Storage.open(options)
+    catalog = await storage.open_catalog(ORG)
+    for number in range(7):
+        await created(storage, catalog, number, [message(1)])
+        stone = b'{"id":"%b","deleted_at":%d}' % (thread_id(number).encode(), number)
+        await commit(storage, catalog.remove(catalog.next_number, stone))
+        if number > 3:
+            storage.upkeep.bury(ORG, thread_id(number), number)
+    await storage.upkeep.checkpoint()
+    assert await storage.upkeep.reap(now=True) == 7
+    assert list(options.data_dir.glob("orgs/*/threads/*/*.jsonl")) == []
+    await storage.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from storage.append import LogHeader
 from storage.descriptors import Descriptors
 from storage.durable import Disk
 from storage.index import SIDECAR_RECORDS, pack, seal
-from storage.record import DATA_AT, encode
-from storage.scan import lines, load
+from storage.loading import load
+from storage.record import DATA_AT, LINE_BYTES_MAX, encode
+from storage.scan import lines
 from tests.storage.samples import ORG, message, only_id, thread, thread_id
 
 HEADER = encode("h", 0, b'{"id":"%b","org":"acme"}' % thread_id(1).encode())
@@ -261,3 +263,82 @@ def test_a_page_of_garbage_ends(bench: Bench) -> None:
     data = HEADER + b"\n" * 500 + b'{"c":"' * 500 + b"\n" + messages(1)[0]
     log = bench.open(data)
     assert bench.read(log, 1) == message(1, "text 1")
+
+
+def test_many_damaged_lines_are_passed_quickly_and_logged_once(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    its = encode("m", 1, message(1)).replace(b"hello", b"HELLO") * 20_000
+    started = time.process_time()
+    bench.open(HEADER + its)
+    assert time.process_time() - started < 5.0
+    (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert f"log.jsonl:{len(HEADER)}:" in record.getMessage()
+    assert "20000" in record.getMessage()
+
+
+@pytest.mark.parametrize("filler", [b"x", b'{"c":"'])
+def test_a_file_without_newlines_is_read_in_pieces(bench: Bench, filler: bytes) -> None:
+    data = filler * (5 * LINE_BYTES_MAX // len(filler)) + b"\n" + messages(1)[0]
+    (bench.disk.root / "log.jsonl").write_bytes(data)
+    with bench.disk.opened("log.jsonl") as descriptor:
+        found = list(lines(bench.disk, descriptor, 0, len(data)))
+    assert max(len(line.data) for line in found) <= 2 * LINE_BYTES_MAX
+    assert b"".join(line.data for line in found) == data
+    assert found[-1].fault == ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        encode("t", 9, thread(9)),
+        encode("m", 3, message(8)),
+        encode("m", 3, b'{"no":"id"}'),
+        encode("m", 3, b'{"id":"msg-%b' % (b"-" * 40)),
+    ],
+)
+def test_a_sound_line_that_does_not_fit_is_damage_and_stops_nothing(
+    bench: Bench, line: bytes
+) -> None:
+    its = messages(2)
+    log = bench.open(HEADER + b"".join(its) + line)
+    for key in (1, 2):
+        assert bench.read(log, key) == message(key, f"text {key}")
+    for key in list(log.index.keys)[2:]:
+        with pytest.raises(DamagedRecord):
+            bench.read(log, key)
+    assert not log.torn
+
+
+def catalogue(bench: Bench, *its: bytes) -> RecordLog:
+    header = encode("h", 0, b'{"id":"acme","org":"acme"}')
+    return bench.open(header + b"".join(its), CatalogLog, ORG)
+
+
+@pytest.mark.parametrize("kind", [b"u", b"v"])
+def test_an_entry_of_a_catalogue_with_a_flipped_kind_is_damaged_and_not_dropped(
+    bench: Bench, kind: bytes
+) -> None:
+    its = [encode("t", number, thread(number)) for number in (1, 2, 3)]
+    for hit in (1, 2):
+        damaged = [*its]
+        damaged[hit] = its[hit].replace(b'"k":"t"', b'"k":"%b"' % kind)
+        log = catalogue(bench, *damaged)
+        key = CatalogLog.key(0, thread(hit + 1))
+        with pytest.raises(DamagedRecord):
+            bench.read(log, key)
+
+
+@pytest.mark.parametrize("digit", [b"f", b"~"])
+@pytest.mark.parametrize("kind", ["v", "y"])
+def test_a_change_of_a_thread_with_a_damaged_digit_makes_the_thread_that_it_means_damaged(
+    bench: Bench, kind: str, digit: bytes
+) -> None:
+    its = [encode("t", number, thread(number)) for number in (0x11, 0x22, 0x33)]
+    change = encode(kind, 4, thread(0x22, "newer") if kind == "v" else only_id(thread(0x22)))
+    at = DATA_AT + 14 + 14
+    log = catalogue(bench, *its, change[:at] + digit + change[at + 1 :])
+    with pytest.raises(DamagedRecord):
+        bench.read(log, CatalogLog.key(0, thread(0x22)))
+    for number in (0x11, 0x33):
+        bench.read(log, CatalogLog.key(0, thread(number)))

@@ -463,3 +463,34 @@ async def test_an_entry_without_an_id_is_damage(worn: Path) -> None:
     assert [(each.path, each.offset) for each in check(worn)] == [(CATALOG, end)]
     repaired(worn)
     assert (await served(worn)).threads == THREADS
+
+
+async def test_what_a_recovery_could_not_place_stops_writes_until_a_repair(
+    options: Options, tmp_path: Path
+) -> None:
+    storage = await Storage.open(options)
+    log = await created(storage, await storage.open_catalog(ORG), 1, [text(1)])
+    keep = log.end
+    await append(storage, log)
+    await storage.upkeep.checkpoint()
+    for _ in range(2):
+        await append(storage, log)
+    there = crashed(options.data_dir, tmp_path / "there")
+    await storage.close()
+    os.truncate(there / LOG, keep)
+    for _ in range(2):
+        again = await Storage.open(Options(there, journal_segment_bytes=SEGMENT_BYTES))
+        log = await again.open_thread(ORG, thread_id(1))
+        assert await read_all(again, log) == [text(1)]
+        with pytest.raises(DamagedRecord, match="lost"):
+            await append(again, log)
+        assert not await again.upkeep.compact(log)
+        await again.close()
+        assert [(each.path, each.reason[:5]) for each in check(there)] == [(LOG, "lines")]
+    assert any("LOST" in deed.text for deed in repaired(there))
+    again = await Storage.open(Options(there, journal_segment_bytes=SEGMENT_BYTES))
+    log = await again.open_thread(ORG, thread_id(1))
+    assert log.next_sequence == 5
+    await append(again, log)
+    assert len(await read_all(again, log)) == 2
+    await again.close()

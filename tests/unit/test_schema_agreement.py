@@ -17,7 +17,7 @@ from ragen_actor.schema import objects, requests
 DOORS: dict[str, tuple[Any, Callable[[Any], object]]] = {
     "create_message": (requests._create_message, requests._new_message),
     "modify_message": (requests._modify_message, requests._message_change),
-    "create_thread": (requests._create_thread, requests._new_thread),
+    "create_thread": (requests._create_thread(512), requests._new_thread),
     "modify_thread": (requests._modify_thread, requests._thread_change),
 }
 thorough = settings(derandomize=True, deadline=None, max_examples=200, database=None)
@@ -216,12 +216,23 @@ def test_no_bytes_whatever_raise_anything_but_an_invalid_request(body: bytes) ->
 @pytest.mark.parametrize("name", DOORS)
 def test_the_walk_agrees_at_each_bound(name: str) -> None:
     lengths: dict[str, list[Any]] = {
-        "content": ["x" * 256_000, "x" * 256_001],
+        "content": [
+            *("x" * length for length in (256_000, 256_001)),
+            *([{"type": "text", "text": "x"}] * count for count in (512, 513)),
+            *([{"type": "image_url", "image_url": {"url": "u" * n}}] for n in (8192, 8193)),
+            *([{"type": "image_file", "image_file": {"file_id": "f" * n}}] for n in (256, 257)),
+        ],
         "title": ["x" * 256, "x" * 257],
         "assistant_id": ["x" * 256, "x" * 257],
+        "attachments": [
+            *([{"file_id": "f"}] * count for count in (512, 513)),
+            *([{"file_id": "f" * length}] for length in (256, 257)),
+            *([{"file_id": "f", "tools": [{"type": "file_search"}] * n}] for n in (16, 17)),
+        ],
         "metadata": [
             {str(n): "" for n in range(16)},
             {str(n): "" for n in range(17)},
+            *({str(n): None for n in range(count)} for count in (512, 513)),
             {"k" * 64: "v" * 512},
             {"k" * 65: ""},
             {"k": "v" * 513},
@@ -232,6 +243,8 @@ def test_the_walk_agrees_at_each_bound(name: str) -> None:
                 "file_search": {"vector_store_ids": ["v"]},
             },
             {"code_interpreter": {"file_ids": ["f"] * 21}},
+            *({"code_interpreter": {"file_ids": ["f" * n]}} for n in (256, 257)),
+            *({"file_search": {"vector_store_ids": ["v" * n]}} for n in (256, 257)),
             {"file_search": {"vector_store_ids": ["v", "w"]}},
         ],
     }

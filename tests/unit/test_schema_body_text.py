@@ -106,6 +106,59 @@ def test_a_hostile_megabyte_is_refused_without_long_work(body: bytes) -> None:
     assert time.process_time() - started < 2
 
 
+def eight_mebibytes(head: bytes, item: bytes, tail: bytes) -> bytes:
+    count = (8 * 1024 * 1024 - len(head) - len(tail) - len(item)) // (len(item) + 1)
+    return head + (item + b",") * count + item + tail
+
+
+@pytest.mark.parametrize("item", [b'""', b'"\\\\ud83d"', b'"\\ud83d\\ude00"', b"[]", b"{}"])
+def test_eight_mebibytes_with_a_surrogate_pair_cost_a_scan(item: bytes) -> None:
+    body = eight_mebibytes(b'{"a":[', item, b',"\\ud83d\\ude00"]}')
+    started = time.process_time()
+    assert fault(body).message == "Unknown parameter: 'a'."
+    assert time.process_time() - started < 0.6
+
+
+@pytest.mark.parametrize("item", [b'""', b"[]", b"{}"])
+def test_a_lone_surrogate_after_eight_mebibytes_is_found_without_long_work(item: bytes) -> None:
+    body = eight_mebibytes(b'{"a":[', item, b',"\\ud83d"]}')
+    started = time.process_time()
+    assert fault(body).param == f"a[{body.count(item)}]"
+    assert time.process_time() - started < 2.5
+
+
+def test_the_place_of_a_deep_lone_surrogate_is_an_ancestor() -> None:
+    assert fault(b'{"a":' + b"[" * 90 + b'"\\udfff"' + b"]" * 90 + b"}").param == "a" + "[0]" * 7
+
+
+@pytest.mark.parametrize(
+    ("head", "item", "tail"),
+    [
+        (b'{"role":"user","content":[', b"[]", b"]}"),
+        (b'{"role":"user","content":[', b"{}", b"]}"),
+        (b'{"role":"user","content":[', b'{"type":"text","text":{"value":"x"}}', b"]}"),
+        (b'{"role":"user","content":"x","attachments":[', b'{"file_id":"f"}', b"]}"),
+        (b'{"a":[', b"[]", b"]}"),
+    ],
+    ids=["lists", "objects", "parts", "attachments", "unknown"],
+)
+def test_eight_mebibytes_at_fault_are_refused_without_long_work(
+    head: bytes, item: bytes, tail: bytes
+) -> None:
+    body = eight_mebibytes(head, item, tail)
+    started = time.process_time()
+    fault(body)
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize("item", [b"[]", b"{}", b'""', b"1e999"])
+def test_eight_mebibytes_that_are_ignored_cost_a_scan(item: bytes) -> None:
+    body = eight_mebibytes(b'{"role":"user","content":"x","file_ids":[', item, b"]}")
+    started = time.process_time()
+    parse_create_message(body)
+    assert time.process_time() - started < 0.3
+
+
 def test_the_collector_is_left_as_it_was_found() -> None:
     fault(b'{"role":NaN}')
     assert gc.isenabled()

@@ -111,6 +111,29 @@ MESSAGE_FAULTS: list[tuple[Any, tuple[str, str, str]]] = [
             "empty_array",
         ),
     ),
+    (message(content=[TEXT] * 513), long_array("content", 512, 513)),
+    (message(content=[TEXT] * 600 + [1]), long_array("content", 512, 601)),
+    (message(content=[1] * 600), type_fault("content[0]", "an object", "an integer")),
+    (
+        message(attachments=[{"file_id": "f"}] * 513),
+        long_array("attachments", 512, 513),
+    ),
+    (
+        message(attachments=[{"file_id": "f", "tools": [{"type": "file_search"}] * 17}]),
+        long_array("attachments[0].tools", 16, 17),
+    ),
+    (
+        message(attachments=[{"file_id": "f" * 257}]),
+        long_string("attachments[0].file_id", 256, 257),
+    ),
+    (
+        part(type="image_url", image_url={"url": "u" * 8193}),
+        long_string("content[0].image_url.url", 8192, 8193),
+    ),
+    (
+        part(type="image_file", image_file={"file_id": "f" * 257}),
+        long_string("content[0].image_file.file_id", 256, 257),
+    ),
     (message(content=["x"]), type_fault("content[0]", "an object", "a string")),
     (message(content=[TEXT, None]), type_fault("content[1]", "an object", "null")),
     (part(text="x"), missing("content[0].type")),
@@ -230,6 +253,14 @@ RESOURCE_FAULTS: list[tuple[Any, tuple[str, str, str]]] = [
         long_array("tool_resources.code_interpreter.file_ids", 20, 21),
     ),
     (
+        {"code_interpreter": {"file_ids": ["f" * 257]}},
+        long_string("tool_resources.code_interpreter.file_ids[0]", 256, 257),
+    ),
+    (
+        {"file_search": {"vector_store_ids": ["v" * 257]}},
+        long_string("tool_resources.file_search.vector_store_ids[0]", 256, 257),
+    ),
+    (
         {"code_interpreter": {"file_ids": "f"}},
         type_fault("tool_resources.code_interpreter.file_ids", "an array of strings", "a string"),
     ),
@@ -281,6 +312,15 @@ def test_each_fault_of_a_threads_change_is_worded(
         ({"role": "user"}, unknown("role")),
         ({"metadata": {"k": "v" * 513}}, long_string("metadata.k", 512, 513)),
         ({"metadata": {"k": False}}, type_fault("metadata.k", "a string", "a boolean")),
+        (
+            {"metadata": {f"k{n}": None for n in range(513)}},
+            (
+                "Invalid 'metadata': too many properties. Expected an object with at most 512 "
+                "properties, but got an object with 513 properties instead.",
+                "metadata",
+                "object_above_max_properties",
+            ),
+        ),
     ],
 )
 def test_each_fault_of_a_messages_change_is_worded(
