@@ -70,8 +70,7 @@ def check(data_dir: Path, progress: Progress = lambda done, total: None) -> Iter
         raise DataDirUnusable(
             f"there is no {META}", path=str(data_dir), hint="name a data directory with --data-dir"
         )
-    lock = data_dir / LOCK
-    is_copy = not lock.exists() or meta.is_copied(lock)
+    is_copy = not disk.exists(LOCK) or meta.is_copied(data_dir / LOCK)
     yield from _Check(disk, progress, is_copy=is_copy).run()
 
 

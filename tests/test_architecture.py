@@ -248,5 +248,6 @@ def test_errors_are_swallowed_nowhere_but_at_the_outermost_handlers() -> None:
     assert found <= {
         "ragen_actor/web/gate.py",
         "ragen_actor/actors/actor.py",
+        "ragen_actor/actors/registry.py",
         "storage/committer.py",
     }

@@ -20,6 +20,11 @@ from ragen_actor.schema import limits, shapes, wording
 Check = Callable[[Raw, str], None]
 """Takes a value's sound JSON text and the param that names it; raises InvalidRequest or returns."""
 
+
+class NameRepeated(Exception):
+    """An item without a fault that the decoder refuses: walk again with each name said once."""
+
+
 _decode_string: Final = msgspec.json.Decoder(str).decode
 _decode_object: Final = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_array: Final = msgspec.json.Decoder(list[Raw]).decode
@@ -95,14 +100,10 @@ def nullable(inner: Check) -> Check:
 
 
 def array(inner: Check, shape: Any, of: str, *, least: int = 0, most: int) -> Check:
-    """Check each of an array's first `most` items, then its length.
+    """Check each of an array's first `most` items, then its length; `of` names them in the plural.
 
-    Args:
-        inner: The check of one item, for those that the shape refuses.
-        shape: The type that `inner` mirrors; it lets good items pass at the decoder's speed.
-        of: What the items are, in the plural.
-        least: 0 or 1.
-        most: How many there may be; what is beyond is counted, but only where it decides.
+    Items that fit the shape, which `inner` mirrors, pass at the decoder's speed. What is beyond
+    `most` is counted, and that only where it decides.
     """
     head = _head_decoder(most + 1)
     fits = msgspec.json.Decoder(shape).decode
@@ -118,6 +119,7 @@ def array(inner: Check, shape: Any, of: str, *, least: int = 0, most: int) -> Ch
                 fits(item)
             except msgspec.ValidationError:
                 inner(item, f"{param}[{index}]")
+                raise NameRepeated from None
         if len(items) > most:
             raise wording.long_array(param, most, len(_decode_array(raw)))
 

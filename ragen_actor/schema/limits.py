@@ -19,7 +19,7 @@ TITLE_LENGTH_MAX: Final = 256
 IDENTIFIER_LENGTH_MAX: Final = 256
 """Ours: the ids of files and vector stores, which nothing here looks up."""
 
-URL_LENGTH_MAX: Final = 8192
+URL_LENGTH_MAX: Final = 1_048_576
 """Ours: an image's address."""
 
 CONTENT_PARTS_MAX: Final = 512

@@ -79,9 +79,12 @@ class _Door(Generic[_T]):
         """Do what `read` does, the slow way: the first fault is worded."""
         with body_text.collector_at_rest():
             try:
-                self._walk(Raw(body_text.sound(body)), "")
+                try:
+                    self._walk(Raw(body_text.sound(body)), "")
+                except faults.NameRepeated:
+                    self._walk(Raw(body_text.said_once(body)), "")
                 return self._decode(body_text.said_once(body))
-            except (msgspec.DecodeError, RecursionError):
+            except (faults.NameRepeated, msgspec.DecodeError, RecursionError):
                 raise InvalidRequest(UNWORDED) from None
             except InvalidRequest as fault:
                 # The frames hold all that was built of the body: let go while the collector rests.

@@ -10,7 +10,6 @@ import pytest
 from ragen_actor import schema
 from ragen_actor.errors import InvalidRequest, OutcomeUnknown, ThreadNotFound, Unavailable
 from storage import Options
-from storage.record import LINE_BYTES_MAX
 from tests.actors.house import NOW, House, done, opened, refused, until
 from tests.storage.fragile_disk import FragileDisk, Held, failing
 
@@ -178,9 +177,15 @@ async def test_a_create_whose_file_could_not_be_written_is_whole_once_it_is_seen
         assert await house.texts(thread) == ["a", "b", "c", "d"]
 
 
-async def test_a_thread_that_is_longer_than_a_line_is_a_fault_of_the_request(house: House) -> None:
+async def test_a_thread_that_is_longer_than_a_line_is_a_fault_of_the_request(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.record.LINE_BYTES_MAX", 800)
     thread = await house.thread()
-    huge = {"file_search": {"vector_store_ids": ["x" * LINE_BYTES_MAX]}}
+    huge = {
+        "file_search": {"vector_store_ids": ["x" * 256]},
+        "code_interpreter": {"file_ids": ["x" * 256] * 2},
+    }
     for ask in (
         lambda: house.create(tool_resources=huge),
         lambda: house.modify(thread, tool_resources=huge),

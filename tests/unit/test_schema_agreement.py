@@ -219,7 +219,10 @@ def test_the_walk_agrees_at_each_bound(name: str) -> None:
         "content": [
             *("x" * length for length in (256_000, 256_001)),
             *([{"type": "text", "text": "x"}] * count for count in (512, 513)),
-            *([{"type": "image_url", "image_url": {"url": "u" * n}}] for n in (8192, 8193)),
+            *(
+                [{"type": "image_url", "image_url": {"url": "u" * n}}]
+                for n in (1_048_576, 1_048_577)
+            ),
             *([{"type": "image_file", "image_file": {"file_id": "f" * n}}] for n in (256, 257)),
         ],
         "title": ["x" * 256, "x" * 257],

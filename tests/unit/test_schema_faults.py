@@ -127,8 +127,8 @@ MESSAGE_FAULTS: list[tuple[Any, tuple[str, str, str]]] = [
         long_string("attachments[0].file_id", 256, 257),
     ),
     (
-        part(type="image_url", image_url={"url": "u" * 8193}),
-        long_string("content[0].image_url.url", 8192, 8193),
+        part(type="image_url", image_url={"url": "u" * 1_048_577}),
+        long_string("content[0].image_url.url", 1_048_576, 1_048_577),
     ),
     (
         part(type="image_file", image_file={"file_id": "f" * 257}),
