@@ -194,12 +194,14 @@ def test_the_backup_lines_of_the_readme_make_sound_copies(
     own_server: ServerProcess, tmp_path: Path
 ) -> None:
     folder = own_server.data_dir.parent
-    lines = next(block for block in blocks("sh") if "cp -a" in block).splitlines()
+    lines = next(block for block in blocks("sh") if "cp -aT" in block).splitlines()
     assert [line.split()[0] for line in lines] == ["cp", "tar", "rsync"]
     for line in lines[:2]:  # A machine need not have rsync.
-        assert subprocess.run(shlex.split(line), cwd=folder, check=False).returncode in (0, 1)
-    subprocess.run(["tar", "-xzf", folder / "backup.tar.gz"], cwd=tmp_path, check=True)
-    for copy in (folder / "backup", tmp_path / "data"):
+        assert subprocess.run(["sh", "-c", line], cwd=folder, check=False).returncode in (0, 1)
+    [copied] = folder.glob("backup-*[0-9]")
+    [packed] = folder.glob("backup-*.tar.gz")
+    subprocess.run(["tar", "-xzf", packed], cwd=tmp_path, check=True)
+    for copy in (copied, tmp_path / "data"):
         assert main(["check", "--data-dir", str(copy)]) == Exit.FINE
 
 

@@ -53,24 +53,21 @@ class Answer(web.StreamResponse):
         # The framework's attributes are not set up: see above.
         self._writer = request.writer
         self._closing = close or not request.keep_alive
-        head = [
-            _LINES[status],
-            "" if status == 204 else "Content-Type: application/json\r\n",
-            "" if status == 204 else f"Content-Length: {len(body)}\r\n",
-            f"Date: {_date()}\r\nx-request-id: {request_id}\r\n",
-            f"openai-processing-ms: {seconds * 1000:.0f}\r\n",
-            _FIXED,
-        ]
+        rest = ""
         if extra:
             fields = [f"{name}: {value}" for name, value in extra.items()]
             assert not any("\r" in field or "\n" in field for field in fields)
-            head.append("\r\n".join((*fields, "")))
+            rest = "\r\n".join((*fields, ""))
         if self._closing:
-            head.append("Connection: close\r\n")
+            rest += "Connection: close\r\n"
         elif request.version < (1, 1):
-            head.append("Connection: keep-alive\r\n")
-        head.append("\r\n")
-        self._bytes = "".join(head).encode("latin-1", "replace")
+            rest += "Connection: keep-alive\r\n"
+        if status != 204:
+            rest += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        self._bytes = (
+            f"{_LINES[status]}Date: {_date()}\r\nx-request-id: {request_id}\r\n"
+            f"openai-processing-ms: {seconds * 1000:.0f}\r\n{_FIXED}{rest}\r\n"
+        ).encode("latin-1", "replace")
         if request.method != hdrs.METH_HEAD:
             self._bytes += body
 

@@ -10,7 +10,7 @@ from tests.crash.mutations import Mutation
 from tests.crash.settings import Doom
 
 SYNCS = frozenset({"sync", "sync_everything"})
-HISTORIES_MAX = 400
+HISTORIES_MAX = 1500
 
 
 def left_to_chance(seed: int) -> list[Doom]:
