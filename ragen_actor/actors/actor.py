@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import msgspec
 
@@ -31,7 +31,8 @@ from storage.append import Append
 
 log = logging.getLogger(__name__)
 
-LogT = TypeVar("LogT", bound=RecordLog)
+_RESIDENT_BYTES = 3072
+"""What an actor takes in memory besides its log."""
 
 
 class State(Enum):
@@ -95,7 +96,7 @@ class Actor:
     @property
     def memory_bytes(self) -> int:
         """What keeping it resident costs, in bytes."""
-        raise NotImplementedError
+        return _RESIDENT_BYTES + (self.log.memory_bytes if self.state is State.ACTIVE else 0)
 
     @property
     def log(self) -> RecordLog:
@@ -124,6 +125,12 @@ class Actor:
         self.state = State.STOPPED
         while self.mailbox.waiting:
             self.mailbox.waiting.popleft().fail(error)
+
+    def passivate(self) -> None:
+        """Leave; the next ask brings another actor for the same log."""
+        assert self.is_idle
+        self.world.storage.leave(self.log)
+        self.state = State.STOPPED
 
     def _activate(self) -> None:
         self.state = State.ACTIVE

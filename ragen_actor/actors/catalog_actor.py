@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ragen_actor import schema
 from ragen_actor.actors import commands
-from ragen_actor.actors.actor import Actor, State, World, page
+from ragen_actor.actors.actor import Actor, World, page
 from ragen_actor.actors.commands import Command
 from ragen_actor.actors.mailbox import Envelope
 from ragen_actor.actors.turns import thread_too_long, too_long, turn
@@ -14,7 +14,6 @@ from ragen_actor.errors import ThreadNotFound
 from storage import CatalogLog, LogHeader, RecordError, ThreadLog
 from storage.append import Append
 
-_RESIDENT_BYTES = 2048
 _COUNTERS = 1 << 16
 _ID = slice(7, 46)
 """Where a stored thread has its id."""
@@ -49,17 +48,6 @@ class CatalogActor(Actor):
     def log(self) -> CatalogLog:
         """The organisation's catalogue."""
         return self._log
-
-    def passivate(self) -> None:
-        """Leave; the next ask brings another actor for the same catalogue."""
-        assert self.is_idle
-        self.world.storage.leave(self.log)
-        self.state = State.STOPPED
-
-    @property
-    def memory_bytes(self) -> int:
-        """What keeping it resident costs, in bytes."""
-        return _RESIDENT_BYTES + (self.log.memory_bytes if self.state is State.ACTIVE else 0)
 
     def holds(self, thread_id: str) -> bool:
         """Tell whether there may be such a thread: its random bits are not looked at."""

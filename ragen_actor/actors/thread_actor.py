@@ -8,14 +8,13 @@ import msgspec
 
 from ragen_actor import schema
 from ragen_actor.actors import commands
-from ragen_actor.actors.actor import Actor, State, World, page
+from ragen_actor.actors.actor import Actor, World, page
 from ragen_actor.actors.commands import Command
 from ragen_actor.actors.mailbox import Envelope
 from ragen_actor.actors.turns import after_change, thread_too_long, too_long, turn
 from ragen_actor.errors import MessageNotFound, ThreadNotFound
 from storage import CatalogLog, Place, RecordError, ThreadLog, Tombstone
 
-_RESIDENT_BYTES = 3072
 _TENDED_EVERY = 64
 """Appends after which it is seen whether the log needs anything."""
 _INDEPENDENT = frozenset((commands.AppendMessage, commands.ListMessages, commands.GetMessage))
@@ -70,17 +69,6 @@ class ThreadActor(Actor):
     def log(self) -> ThreadLog:
         """The thread's messages."""
         return self._log
-
-    def passivate(self) -> None:
-        """Leave; the next ask brings another actor for the same thread."""
-        assert self.is_idle
-        self.world.storage.leave(self.log)
-        self.state = State.STOPPED
-
-    @property
-    def memory_bytes(self) -> int:
-        """What keeping it resident costs, in bytes."""
-        return _RESIDENT_BYTES + (self.log.memory_bytes if self.state is State.ACTIVE else 0)
 
     def _may_begin(self, command: Command) -> bool:
         if self._deleting or (self._log.held and self._is_held(self._log)):
