@@ -79,6 +79,7 @@ class FastPath:
         "_fields_count",
         "_gate",
         "_head_bytes",
+        "_keeps_open",
         "_line",
         "_parser",
         "_room",
@@ -104,8 +105,12 @@ class FastPath:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header field; the parser calls this."""
-        self._fields.raw[name.lower()] = value
+        self._fields.raw[name.lower()] = value.rstrip(b" \t")
         self._fields_count += 1
+
+    def on_headers_complete(self) -> None:
+        """Note what the parser forgets at the end of the request; the parser calls this."""
+        self._keeps_open = self._parser.should_keep_alive()
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes that begin a request, or go on with the one that is held.
@@ -148,7 +153,7 @@ class FastPath:
             self._parser.feed_data(data[: self._head_bytes])
             # The parser has seen that this is a number.
             length = int(self._fields.raw.get(b"content-length", b"0"))
-        except (httptools.HttpParserError, ValueError):
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade, ValueError):
             self._renew()
             return False
         fields = self._fields.raw
@@ -192,7 +197,7 @@ class FastPath:
             self._fields,
             peer=self._line.peer,
             started=gate.clock(),
-            keeps_open=parser.should_keep_alive(),
+            keeps_open=self._keeps_open,
         )
         self._exchange = exchange
         self.busy = True
