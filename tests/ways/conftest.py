@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.ways.memory_line import House, house
 
-InHome = Callable[[Callable[[House], Awaitable[None]]], None]
+InHome = Callable[[Callable[[House], Coroutine[None, None, None]]], None]
 
 
 @pytest.fixture
@@ -19,14 +19,10 @@ async def home(tmp_path: Path) -> AsyncIterator[House]:
 
 
 @pytest.fixture
-def in_home(tmp_path: Path) -> InHome:
-    """Run a coroutine function on a house of its own, as a property's examples need."""
-
-    def run(meet: Callable[[House], Awaitable[None]]) -> None:
-        async def visit() -> None:
-            async with house(tmp_path / "data") as opened:
-                await meet(opened)
-
-        asyncio.run(visit())
-
-    return run
+def in_home(tmp_path: Path) -> Iterator[InHome]:
+    """Run coroutine functions on one house, as the examples of a property need."""
+    with asyncio.Runner() as runner:
+        opening = house(tmp_path / "data")
+        opened = runner.run(opening.__aenter__())
+        yield lambda meet: runner.run(meet(opened))
+        runner.run(opening.__aexit__(None, None, None))
