@@ -102,6 +102,13 @@ async def test_a_client_that_stops_reading_is_taken_on_where_it_stopped(
     assert len(line.answers) == 2
 
 
+async def test_nobody_waits_for_the_body_of_a_stranger(home: House) -> None:
+    line = await home.line()
+    await line.send(request("POST", "/v1/threads", "sk-of-nobody-at-all", b"{}")[:-2])
+    assert [answer.status for answer in line.answers] == [401]
+    assert line.connection.body_since == 0.0
+
+
 async def test_a_slow_body_is_the_frameworks_after_a_while(home: House) -> None:
     line = await home.line()
     asked = append(home)
