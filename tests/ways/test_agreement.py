@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.ways.conftest import InHome
-from tests.ways.memory_line import Answer, House
+from tests.ways.house import House
+from tests.ways.memory_line import Answer
 from tests.ways.requests import THREAD, TURN, request
 
 METHODS = st.sampled_from(["GET", "POST", "PATCH", "DELETE", "HEAD", "PUT", "OPTIONS", "get", "M"])

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.ways.conftest import InHome
-from tests.ways.memory_line import House
+from tests.ways.house import House
 from tests.ways.requests import THREAD, TURN, ordinary, request, unusual
 
 IN_PIECES = ("append", "close with a body", "read with a body", "unknown key", "bad json")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from ragen_actor.errors import OutcomeUnknown, RagenError, RateLimited, Unavailable
-from tests.ways.memory_line import Answer, House, house
+from tests.ways.house import House, Keys, house
+from tests.ways.memory_line import Answer
 from tests.ways.requests import THREAD, TURN, ordinary, request
 
 
@@ -41,10 +41,10 @@ def fill(home: House) -> None:
 
 @pytest.mark.parametrize("trouble", [drain, start, fill])
 async def test_a_server_that_cannot_take_a_request_says_so_and_counts_no_token(
-    tmp_path: Path, trouble: Callable[[House], None]
+    keys: Keys, trouble: Callable[[House], None]
 ) -> None:
     room = 0 if trouble is fill else 1000
-    async with house(tmp_path / "data", bodies_bytes_max=room) as home:
+    async with house(keys, bodies_bytes_max=room) as home:
         trouble(home)
         answer = await alike(home, append(home, "default"))
         assert answer.status == 503
@@ -82,10 +82,10 @@ async def test_what_an_actor_fails_with_is_answered_alike(
     assert home.bytes_held == 0
 
 
-async def test_both_ways_are_logged_alike(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_both_ways_are_logged_alike(keys: Keys, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "ragen_actor.access")
     options = {"access_log": True, "trusted_proxies": ("127.0.0.0/8",)}
-    async with house(tmp_path / "data", **options) as home:
+    async with house(keys, **options) as home:
         for name, asked in ordinary(home.key).items():
             forwarded = asked.replace(b"Host: x", b"Host: x\r\nX-Forwarded-For: 1.2.3.4, 9.9.9.9")
             caplog.clear()
@@ -102,8 +102,8 @@ async def test_both_ways_are_logged_alike(tmp_path: Path, caplog: pytest.LogCapt
 
 
 @pytest.mark.parametrize("origin", ["https://a.example", "https://b.example", None])
-async def test_pages_of_other_origins_are_told_alike(tmp_path: Path, origin: str | None) -> None:
-    async with house(tmp_path / "data", cors_origins=("https://a.example",)) as home:
+async def test_pages_of_other_origins_are_told_alike(keys: Keys, origin: str | None) -> None:
+    async with house(keys, cors_origins=("https://a.example",)) as home:
         fields = [f"Origin: {origin}"] if origin else []
         answer = await alike(home, append(home, "unlimited", *fields))
         assert (b"Access-Control-Allow-Origin" in answer.head) == (origin == "https://a.example")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from tests.ways.memory_line import House, Line, house, turns
+from tests.ways.house import House, Keys, house
+from tests.ways.memory_line import Line, turns
 from tests.ways.requests import THREAD, TURN, request
 
 SECONDS_MAX = 8.0
@@ -124,8 +124,8 @@ async def test_a_slow_body_is_the_frameworks_after_a_while(home: House) -> None:
     assert home.gate.by_framework == 1
 
 
-async def test_a_body_that_never_comes_to_its_end_is_a_408(tmp_path: Path) -> None:
-    async with house(tmp_path / "data", body_seconds_max=0.05) as home:
+async def test_a_body_that_never_comes_to_its_end_is_a_408(keys: Keys) -> None:
+    async with house(keys, body_seconds_max=0.05) as home:
         line = await home.line()
         await line.send(append(home)[:-5])
         line.connection.give_up()
@@ -170,8 +170,8 @@ async def test_a_client_that_leaves_before_its_answer_costs_no_room(
     assert caplog.records == []
 
 
-async def test_an_idle_connection_is_closed_and_a_busy_one_is_not(tmp_path: Path) -> None:
-    async with house(tmp_path / "data", keepalive_seconds=0.05) as home:
+async def test_an_idle_connection_is_closed_and_a_busy_one_is_not(keys: Keys) -> None:
+    async with house(keys, keepalive_seconds=0.05) as home:
         waiting = Pending()
         home.actor.when = waiting.append
         busy, held, idle = await home.line(), await home.line(), await home.line()
@@ -229,8 +229,8 @@ async def test_a_stopping_server_waits_for_an_answer_no_longer_than_it_may(
     assert line.transport.sent == b""
 
 
-async def test_a_client_that_had_to_wait_is_served_on_the_fast_path(tmp_path: Path) -> None:
-    async with house(tmp_path / "data", connections_max=1) as home:
+async def test_a_client_that_had_to_wait_is_served_on_the_fast_path(keys: Keys) -> None:
+    async with house(keys, connections_max=1) as home:
         served, waiting, turned_away = await home.line(), await home.line(), await home.line()
         asked = append(home)
         waiting.connection.data_received(asked[:20])

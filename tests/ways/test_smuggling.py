@@ -6,7 +6,8 @@ from itertools import product
 
 import pytest
 
-from tests.ways.memory_line import Answer, House
+from tests.ways.house import House
+from tests.ways.memory_line import Answer
 from tests.ways.requests import THREAD, TURN, head, request
 
 SMUGGLED = "/v1/threads/thread-smuggled"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ways.memory_line import House
+from tests.ways.house import House
 from tests.ways.requests import THREAD, ordinary, request, unusual
 
 
