@@ -145,11 +145,16 @@ def ours(
     """
     written = folder / "config.toml"
     written.write_text(_CONFIG + config)
-    key, _ = create_key(data_dir, org, "bench", TIER, "", time.time())
     command = [sys.executable, "-m", "ragen_actor", "serve", "--port"]
     options = ("--data-dir", str(data_dir), "--config", str(written))
+    key = new_key(data_dir, org)
     with _running(OURS, command, folder, options, key=key, traced=traced) as server:
         yield server
+
+
+def new_key(data_dir: Path, org: str) -> str:
+    """Make a key of an organisation, before the server starts."""
+    return create_key(data_dir, org, "bench", TIER, "", time.time())[0]
 
 
 @contextmanager
