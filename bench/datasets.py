@@ -95,13 +95,15 @@ def write_organisation(
     """
     every = (Thread(number) for number in range(1, threads + 1))
     records = ((each.number, schema.thread_key(each.id) or 0, each.stored()) for each in every)
-    _write_log(data_dir / catalog_path(org), LogHeader(id=org, org=org), "t", records, threads)
+    catalog = data_dir / catalog_path(org)
+    for folder in range(256):
+        (catalog.parent / "threads" / f"{folder:02x}").mkdir(mode=0o700, parents=True)
+    _write_log(catalog, LogHeader(id=org, org=org), "t", records, threads)
     for number, messages in files.items():
-        write_thread(data_dir, org, Thread(number), messages, text)
+        _write_thread(data_dir, org, Thread(number), messages, text)
 
 
-def write_thread(data_dir: Path, org: str, thread: Thread, messages: int, text: str = TEXT) -> None:
-    """Write the file of one thread that the catalogue lists."""
+def _write_thread(data_dir: Path, org: str, thread: Thread, messages: int, text: str) -> None:
     records = (
         (sequence, sequence, thread.message(sequence, text)) for sequence in range(1, messages + 1)
     )
@@ -116,7 +118,6 @@ def _write_log(
     index = Index()
     line = encode("h", 0, msgspec.json.encode(header))
     offset, last_offset = 0, 0
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with path.open("wb") as file:
         file.write(line)
         offset = len(line)
