@@ -37,7 +37,8 @@ def newest(folder: Path) -> Path | None:
     """Return the newest results of `make bench`: those of a full run, if there are any."""
     full = sorted(folder.glob("????-??-??-full.md"))
     quick = sorted(folder.glob("????-??-??.md"))
-    return (full or quick or [None])[-1]
+    found = full or quick
+    return found[-1] if found else None
 
 
 def replaced(readme: str, text: str) -> str:
@@ -63,7 +64,8 @@ def section(results: str, link: str) -> str:
         (
             f"{when}, commit {commit}, {said['command']}",
             f"on {said['machine']};",
-            f"{said['system']}. Medians of the rounds, with quartiles; all of it in [{link}]({link}).",
+            f"{said['system']}.",
+            f"Medians of the rounds, with quartiles; all of it is in [{link}]({link}).",
             "",
             *_lines(_only(ratios, _RATIO_COLUMNS)),
             "",
