@@ -75,6 +75,7 @@ def measure(folder: Path, plan: Plan, chosen: list[Load], count: int, seconds: i
             running.enter_context(servers.ours(folder, data_dir)),
         )
         for server in every:
+            server.settle()
             server.pause()
         where = rounds.Field(every, every[-1], data_dir, folder, seconds)
         played = rounds.play(where, chosen, count)

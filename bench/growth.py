@@ -74,6 +74,7 @@ class Course:
                 datasets.write_organisation(data_dir, org, threads=listed, files=numbers)
             keys = {org: servers.new_key(data_dir, org) for org in files}
             with servers.ours(Path(name), data_dir) as server:
+                server.settle()
                 yield {org: replace(server, key=key) for org, key in keys.items()}
 
 

@@ -26,6 +26,9 @@ _CONFIG = f"[tiers]\n{TIER} = 1000000\n"
 """The rate limiter counts every request, and grants more than there will be."""
 
 _START_SECONDS_MAX = 60.0
+_SETTLE_SECONDS_MAX = 120.0
+_SETTLE_LOOK_SECONDS = 0.5
+_IDLE_SHARE = 0.05
 _STOP_SECONDS_MAX = 120.0
 _SYNC = re.compile(rb"RWF_DSYNC|(?:fsync|fdatasync|syncfs|msync)\(")
 
@@ -81,6 +84,17 @@ class Server:
 
     def log_tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-10:])
+
+    def settle(self) -> float:
+        """Wait until it has nothing more to do by itself, and return the seconds that it took."""
+        started = time.monotonic()
+        used = self.cpu_seconds()
+        while time.monotonic() < started + _SETTLE_SECONDS_MAX:
+            time.sleep(_SETTLE_LOOK_SECONDS)
+            before, used = used, self.cpu_seconds()
+            if used - before <= _IDLE_SHARE * _SETTLE_LOOK_SECONDS:
+                break
+        return time.monotonic() - started
 
     def pause(self) -> None:
         """Stand still, so that what it does in the background is charged to its own turns."""

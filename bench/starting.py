@@ -22,12 +22,14 @@ class Start:
     Attributes:
         ready_seconds: From the start of the process, Python included, until it takes requests.
         first_ms: What the first request took then, which opens catalogue and thread.
-        memory_bytes: Resident after it.
+        memory_bytes: Resident in the end.
+        busy_seconds: Until the server had nothing more to do by itself, half a second at least.
     """
 
     ready_seconds: float
     first_ms: float
     memory_bytes: float
+    busy_seconds: float
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def _start(folder: Path, threads: int, messages: int, first: Request) -> Start:
         statistics.median(each.ready_seconds for each in tries),
         statistics.median(each.first_ms for each in tries),
         statistics.median(each.memory_bytes for each in tries),
+        statistics.median(each.busy_seconds for each in tries),
     )
 
 
@@ -88,4 +91,6 @@ def _try(folder: Path, data_dir: Path, first: Request) -> Start:
         connection.close()
         if answer.status != 200:
             raise RuntimeError(f"the first answer after the start was {answer.status}")
-        return Start(ready - started, (answered - asked) * 1000, server.memory_bytes())
+        busy_seconds = server.settle()
+        first_ms = (answered - asked) * 1000
+        return Start(ready - started, first_ms, server.memory_bytes(), busy_seconds)

@@ -34,8 +34,8 @@ def findings(ours: list[float], bare: list[float], *, threads: int = 1_000_000) 
         SQLITE: [measured(rate / 2) for rate in ours],
     }
     rounds = Rounds({COPIED: found}, [0.2], [0.4], [2.0], [9.0], 3)
-    start = Start(0.5, 4.0, 50e6)
-    starts = Starts(start, start, Start(0.9, 20.0, 50e6 + 40 * threads), threads)
+    start = Start(0.5, 4.0, 50e6, 0.5)
+    starts = Starts(start, start, Start(0.9, 20.0, 50e6 + 40 * threads, 0.5), threads)
     counted = {OURS: {COPIED: 0.04}}
     return report.Findings(LOADS, rounds, 1, counted, {OURS: 60 << 20}, starts)
 
