@@ -94,7 +94,8 @@ def render(curve: list[Point], cap_mib: int, about: str) -> str:
 
 def drawing(curve: list[Point], cap_mib: int) -> str:
     """Return the curve and its limit, as SVG."""
-    touched = [(float(count), mib) for count, mib in curve if count]
+    steps = [curve[-1][0] >> halvings for halvings in range(7, -1, -1)]
+    touched = [next((float(n), mib) for n, mib in curve if n >= step > 0) for step in steps]
     limit = [(count, float(cap_mib + BEYOND_CAP_MIB_MAX)) for count, _ in touched]
     curves = [Curve("resident", touched), Curve("allowed", limit)]
     return plot.render([Panel("Every thread touched once", "threads touched", "MiB", curves)])

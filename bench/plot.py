@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-_WIDTH, _HEIGHT = 460, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 150, 44, 46
+_WIDTH, _HEIGHT = 580, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 260, 44, 46
+_LABEL_WIDTH = 34
 _COLUMNS = 2
 _COLOURS = ("#1f6fb2", "#d1495b", "#2a9d5c", "#9156b8", "#c27c0e", "#5f6b76")
 _STYLE = (
@@ -102,9 +103,12 @@ def _panel(panel: Panel) -> str:
     for tick in ticks:
         parts.append(_line(_LEFT, up(tick), right, up(tick), "grid"))
         parts.append(_text(_LEFT - 6, up(tick) + 4, short(tick), anchor="end"))
-    for x in xs:
+    labelled = math.inf
+    for x in reversed(xs):  # The last one has its label for sure.
         parts.append(_line(across(x), bottom, across(x), bottom + 4, "axis"))
-        parts.append(_text(across(x), bottom + 18, short(x), anchor="middle"))
+        if labelled - across(x) >= _LABEL_WIDTH:
+            parts.append(_text(across(x), bottom + 18, short(x), anchor="middle"))
+            labelled = across(x)
     parts.append(_line(_LEFT, bottom, right, bottom, "axis"))
     for place, curve in enumerate(panel.curves):
         parts.append(_curve(curve, _COLOURS[place % len(_COLOURS)], across, up))

@@ -182,6 +182,7 @@ def _running(
     traced: bool = False,
 ) -> Iterator[Server]:
     """Start a process and end it, the port standing between command and options."""
+    os.sync()  # What was written to prepare is not to be on its way to the disk meanwhile.
     port, log = _free_port(), folder / f"{name}.log"
     trace = folder / f"{name}.trace" if traced else None
     with log.open("wb") as output:

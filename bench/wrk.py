@@ -111,9 +111,11 @@ def run(server: Server, load: Load, seconds: int, folder: Path) -> Measured:
     """
     measured = observe(server, load, seconds, folder)
     if measured.errors or not measured.requests:
+        said = f"{measured.errors} of {measured.requests} requests failed"
+        if not measured.requests:
+            said = f"nobody was answered within {seconds} s"
         raise BadAnswers(
-            f"{server.name}, {load.name}: {measured.errors} of {measured.requests} requests failed"
-            f"; its log ends with:\n{server.log_tail()}"
+            f"{server.name}, {load.name}: {said}; its log ends with:\n{server.log_tail()}"
         )
     return measured
 
