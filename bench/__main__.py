@@ -2,7 +2,8 @@
 
     python -m bench [--full] [--rounds N] [--seconds N] [--only TEXT]
 
-The quick run takes about three minutes. Ctrl-C ends either early, with what it has.
+The quick run takes about three minutes, the full one about half an hour. Ctrl-C ends what is going
+on, and the report shows what there is.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import argparse
 import shutil
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from bench import datasets, machine, report, rounds, servers, starting
@@ -48,7 +49,8 @@ def main() -> int:
         try:
             findings = measure(folder, plan, chosen, count, seconds)
             if not arguments.only:
-                findings.starts = starting.measure(folder, plan.threads)
+                with suppress(KeyboardInterrupt):
+                    findings.starts = starting.measure(folder, plan.threads)
         except BadAnswers as error:
             print(f"the benchmark means nothing: {error}", file=sys.stderr)
             return 1
@@ -85,10 +87,11 @@ def measure(folder: Path, plan: Plan, chosen: list[Load], count: int, seconds: i
     if shutil.which("strace") is None:
         print("syncs are not counted: apt-get install strace", file=sys.stderr)
         return findings
-    with servers.ours(folder, data_dir, traced=True) as server:
-        findings.syncs[server.name] = rounds.count_syncs(server, writing, folder)
-    with servers.sqlite(folder, database, traced=True) as server:
-        findings.syncs[server.name] = rounds.count_syncs(server, writing, folder)
+    with suppress(KeyboardInterrupt):
+        with servers.ours(folder, data_dir, traced=True) as server:
+            findings.syncs[server.name] = rounds.count_syncs(server, writing, folder)
+        with servers.sqlite(folder, database, traced=True) as server:
+            findings.syncs[server.name] = rounds.count_syncs(server, writing, folder)
     return findings
 
 
