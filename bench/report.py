@@ -54,7 +54,7 @@ class Findings:
 
 def render(findings: Findings, date: str, machine: str) -> str:
     """Return the whole report."""
-    rounds = findings.rounds
+    rounds, limits = findings.rounds, _limits(findings)
     parts = [
         f"# {date}",
         "",
@@ -70,9 +70,7 @@ def render(findings: Findings, date: str, machine: str) -> str:
             [_ratio_row(load, findings) for load in findings.loads],
         ),
         "",
-        "## Limits",
-        "",
-        *_table("what | measured | goal | met", _limits(findings)),
+        *(["## Limits", "", *_table("what | measured | goal | met", limits)] if limits else []),
         _READING,
         "",
         "## Every server",
