@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import datasets, loads, machine, servers
+from bench import datasets, loads, machine, servers, touching
 from bench.datasets import Thread
 from bench.servers import Server
 from bench.trend import Trend, trend
@@ -90,6 +90,8 @@ def soak(server: Server, seconds: float, sample_seconds: int, folder: Path) -> l
     threads = tuple(map(Thread, range(1, THREADS + 1)))
     load = Load("mix", loads.mix(threads, MESSAGES, 2 * THREADS), CONNECTIONS)
     samples: list[Sample] = []
+    # Each is in memory once, so that from the first sample on some must leave for others to come.
+    touching.send_all(server, map(loads.first_page, threads))
     started = time.monotonic()
     while time.monotonic() < started + seconds:
         found = observe(server, load, sample_seconds, folder)
