@@ -23,13 +23,13 @@ from storage.datadir import (
     thread_path,
 )
 from storage.durable import Disk
-from storage.errors import DataDirUnusable, StorageError
+from storage.errors import DamagedRecord, DataDirUnusable, StorageError
 from storage.gap import read_gap
-from storage.journal import SEGMENTS, segment_path
+from storage.journal import SEGMENTS, segment_header, segment_path
 from storage.record import ADDS, HEADER, REMOVES
 from storage.record_log import CatalogLog, RecordLog, ThreadLog
 from storage.scan import Line, lines, misfit, read_header
-from storage.segment import BATCHES_AT, Header, batches
+from storage.segment import Header, batches
 
 Progress = Callable[[int, int], None]
 
@@ -209,16 +209,15 @@ class _Check:
         for number in range(SEGMENTS):
             path = segment_path(number)
             try:
-                data = self.disk.read_file(path)
+                header = segment_header(self.disk, number)
             except FileNotFoundError:
                 damages.append(Damage(path, 0, "the segment is missing"))
                 continue
-            header = Header.unpack(data[:BATCHES_AT]) if len(data) >= BATCHES_AT else None
-            if header is None and data[:BATCHES_AT].strip(b"\0"):
-                damages.append(Damage(path, 0, "the segment's header is unreadable"))
-            if header is None or not header.in_use:
+            except DamagedRecord as error:
+                damages.append(Damage(path, 0, error.reason))
                 continue
-            in_use.append((header, path, data))
+            if header is not None and header.in_use:
+                in_use.append((header, path, self.disk.read_file(path)))
         in_use.sort(key=lambda each: each[0].use)
         for place, (header, path, data) in enumerate(in_use):
             expected = header.first

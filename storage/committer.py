@@ -130,13 +130,13 @@ class Committer:
             self._journal.abandon()
             self._checkpointer.look()
 
-    def check_whole(self, path: str) -> None:
-        """Insist that a file holds all that the journal does, so that it can be opened.
+    def owed_log(self, path: str) -> RecordLog | None:
+        """Return the log of a file that misses lines which the journal holds, or None.
 
         Raises:
-            WriteRefused: It still misses lines.
+            WriteRefused: It is that of a thread whose create is owed: there is nothing of it yet.
         """
-        self._owed.check(path)
+        return self._owed.log_of(path)
 
     def alone(self, job: Callable[[], None]) -> asyncio.Future[None]:
         """Run a job on the committer's thread while no batch is on its way."""

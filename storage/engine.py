@@ -243,10 +243,11 @@ class Storage:
 
         Raises:
             DamagedRecord: Its file is missing, unreadable at its head, or another's.
-            WriteRefused: It misses lines that the journal holds, and will have them soon.
+            WriteRefused: Nothing of it has reached its file, which will have it soon.
         """
         opened = ThreadLog(thread_path(org, thread_id), self.disk, self._descriptors)
-        self._committer.check_whole(opened.path)
+        if isinstance(owed := self._committer.owed_log(opened.path), ThreadLog):
+            return owed
         await self._loop.run_in_executor(self._readers, self._opener.thread, opened, thread_id)
         return opened
 
@@ -255,10 +256,10 @@ class Storage:
 
         Raises:
             DamagedRecord: It is missing though there are threads, or unreadable at its head.
-            WriteRefused: It misses lines that the journal holds, and will have them soon.
         """
         opened = CatalogLog(catalog_path(org), self.disk, self._descriptors)
-        self._committer.check_whole(opened.path)
+        if isinstance(owed := self._committer.owed_log(opened.path), CatalogLog):
+            return owed
         await self._loop.run_in_executor(self._readers, self._opener.catalog, opened, org)
         return opened
 

@@ -7,15 +7,23 @@ All methods block: the committer's thread writes, the checkpointer's frees.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import zip_longest
 
 from storage.descriptors import Descriptor
 from storage.durable import Disk
-from storage.errors import WriteFailed, WriteRefused
-from storage.segment import BATCHES_AT, Frame, Header, batch_bytes, batches, pack_batch
+from storage.errors import DamagedRecord, WriteFailed, WriteRefused
+from storage.segment import (
+    BATCHES_AT,
+    FREED_AT,
+    Frame,
+    Header,
+    batch_bytes,
+    batches,
+    newest_use,
+    pack_batch,
+)
 
 SEGMENTS = 4
 _ZEROS = 1024 * 1024
@@ -26,6 +34,40 @@ def segment_path(number: int) -> str:
     return f"journal/{number}.wal"
 
 
+def segment_header(disk: Disk, number: int) -> Header | None:
+    """Return what a segment says of itself; None for one that was never used.
+
+    Raises:
+        DamagedRecord: It says nothing, and batches stand in it that may be needed.
+        FileNotFoundError: There is no such segment.
+    """
+    path = segment_path(number)
+    with disk.opened(path) as descriptor:
+        block = disk.read(descriptor, BATCHES_AT, 0)
+        header = Header.unpack(block)
+        if header is not None or not block.strip(b"\0"):
+            return header
+        # A write of the header that was cut off is no damage: the segment was free before it, or
+        # was just becoming so. Batches of a use that is not over say that it was another write.
+        freed = Header.unpack(block[FREED_AT:])
+        body = disk.read(descriptor, disk.size(descriptor), 0)
+        if newest_use(body) > (freed.use if freed else 0):
+            raise DamagedRecord("the header is not as it was written", path=path, offset=0)
+        return freed
+
+
+def write_freed(disk: Disk, number: int, header: Header) -> None:
+    """Say durably that a use is over, so that no moment of it can be torn.
+
+    Raises:
+        OSError: The disk fails; the use is over or it is not.
+    """
+    assert not header.in_use
+    with disk.opened(segment_path(number)) as descriptor:
+        for place in (FREED_AT, 0):
+            disk.write_durable(descriptor, header.pack(), place)
+
+
 @dataclass(slots=True)
 class Segment:
     """One of the four files.
@@ -33,6 +75,7 @@ class Segment:
     Attributes:
         number: 0..3.
         use: Of the journal's count of uses; 0 before the first.
+        through: The last batch that counts in the use before this one.
         in_use: It holds batches whose files are not known to be durable.
         held: It is free, and must stay so: it is being cleared.
         dirty: What a checkpoint must sync, by path, each kept open through a pin.
@@ -43,6 +86,7 @@ class Segment:
 
     number: int
     use: int = 0
+    through: int = 0
     in_use: bool = False
     held: bool = False
     dirty: dict[str, Descriptor] = field(default_factory=dict)
@@ -149,7 +193,7 @@ class Journal:
         self.abandon()
         self._use += 1
         self._descriptor, self._offset = descriptor, BATCHES_AT
-        segment.use, segment.since = self._use, self._clock()
+        segment.use, segment.through, segment.since = self._use, self._number, self._clock()
         # In this order: a segment in use that is not the current one is the checkpointer's.
         self.current = segment
         segment.in_use = True
@@ -196,9 +240,7 @@ class Journal:
         Raises:
             OSError: It could not be said: the segment stays in use.
         """
-        header = Header(segment.use, False, 0, 0)
-        with self._disk.opened(segment_path(segment.number)) as descriptor:
-            self._disk.write_durable(descriptor, header.pack(), 0)
+        write_freed(self._disk, segment.number, Header(segment.use, False, 0, 0))
         segment.in_use = False
 
     def hold(self, number: int) -> None:
@@ -224,26 +266,24 @@ class Journal:
         with self._disk.opened(segment_path(number)) as descriptor:
             _zero(self._disk, descriptor, BATCHES_AT, self._segment_bytes)
 
-    def frames_of(self, path: str) -> list[Frame]:
-        """Return what the segments in use hold for one file, in order.
+    def frames_of(self, paths: Iterable[str]) -> dict[str, list[Frame]]:
+        """Return what the segments in use hold for some files, in order; each is read once.
 
         Raises:
             OSError: A segment cannot be read.
         """
-        found = []
+        found: dict[str, list[Frame]] = {path: [] for path in paths}
         # Before the segments are looked at: what a failed write left in the newest of them has the
         # number that a batch in the next one may get meanwhile.
         number = self._number
         segments = self.in_use
-        for segment, successor in zip_longest(segments, segments[1:]):
+        ends = [*(segment.through for segment in segments[1:]), number]
+        for segment, through in zip(segments, ends, strict=False):
             data = self._disk.read_file(segment_path(segment.number))
-            through = number
-            if successor is not None:
-                header = Header.unpack(self._disk.read_file(segment_path(successor.number)))
-                through = through if header is None else header.through
             for batch in batches(data, segment.use):
-                if batch.number <= through:
-                    found += [frame for frame in batch.frames if frame.path == path]
+                for frame in batch.frames if batch.number <= through else ():
+                    if frame.path in found:
+                        found[frame.path].append(frame)
         return found
 
 

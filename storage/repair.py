@@ -33,14 +33,13 @@ from storage.datadir import (
 )
 from storage.descriptors import Descriptors
 from storage.durable import Disk
-from storage.errors import DataDirUnusable
-from storage.journal import SEGMENTS, Journal, segment_path
+from storage.errors import DamagedRecord, DataDirUnusable
+from storage.journal import SEGMENTS, Journal, segment_header, segment_path
 from storage.loading import load_sidecar
 from storage.record import DATA_AT
 from storage.record_log import CatalogLog, RecordLog, ThreadLog
 from storage.recovery import recover
 from storage.salvage import Deed, keep_aside, move_aside, salvage
-from storage.segment import BATCHES_AT, Header
 from storage.survey import Place, Survey, survey
 
 NewEntry = Callable[[str, str], bytes]
@@ -122,9 +121,10 @@ def _journal(disk: Disk, segment_bytes: int) -> Iterator[Deed]:
             disk.write_aside(path, bytes(segment_bytes))
             yield Deed(path, 0, f"the segment was gone: made anew, {_LOST}")
             continue
-        data = disk.read_file(path)
-        block = data[:BATCHES_AT].ljust(BATCHES_AT, b"\0")
-        if Header.unpack(block) is None and block.strip(b"\0"):
+        try:
+            segment_header(disk, number)
+        except DamagedRecord:
+            data = disk.read_file(path)
             kept = keep_aside(disk, path, 0, data)
             disk.write_aside(path, bytes(len(data)))
             yield Deed(path, 0, f"the header is unreadable: kept as {kept}, {_LOST}")

@@ -12,7 +12,7 @@ from storage.check import check
 from storage.datadir import catalog_path, thread_path
 from storage.journal import segment_path
 from storage.record import encode
-from storage.segment import Header, pack_batch
+from storage.segment import BATCHES_AT, Header, pack_batch
 from tests.storage.samples import (
     ORG,
     append,
@@ -164,6 +164,8 @@ def test_a_catalogue_that_is_gone_is_named_by_its_threads(sound: Path) -> None:
 def test_a_segment_that_is_gone_or_has_no_header_is_named(sound: Path) -> None:
     (sound / "journal/2.wal").unlink()
     flip(sound, "journal/0.wal", 9)
+    assert found(sound) == [("journal/2.wal", 0)], "it stands in the segment twice"
+    flip(sound, "journal/0.wal", 512 + 9)
     assert found(sound) == [("journal/0.wal", 0), ("journal/2.wal", 0)]
 
 
@@ -234,7 +236,9 @@ def test_threads_that_are_made_and_deleted_meanwhile_are_no_damage(sound: Path) 
 
 
 def journal_of(data_dir: Path, number: int, header: Header, *batches: int) -> None:
-    data = header.pack() + b"".join(pack_batch(header.use, each, []) for each in batches)
+    data = header.pack().ljust(BATCHES_AT, b"\0") + b"".join(
+        pack_batch(header.use, each, []) for each in batches
+    )
     (data_dir / segment_path(number)).write_bytes(data)
 
 

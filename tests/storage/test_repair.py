@@ -15,6 +15,7 @@ from storage.datadir import catalog_path, lock, thread_path
 from storage.record import DATA_AT, encode
 from storage.repair import repair
 from storage.salvage import Deed
+from storage.segment import FREED_AT
 from tests.storage.conftest import SEGMENT_BYTES
 from tests.storage.samples import (
     ORG,
@@ -308,12 +309,13 @@ async def test_a_repaired_catalogue_still_knows_whose_files_wait_for_their_remov
     assert (await served(worn)).threads == THREADS
 
 
-@pytest.mark.parametrize("name", ["0.wal", "2.wal"])
+@pytest.mark.parametrize("name", ["1.wal", "2.wal"])
 async def test_segments_that_are_gone_or_unreadable_are_made_anew(worn: Path, name: str) -> None:
     (worn / "journal" / name).unlink()
-    content = flip(worn, "journal/1.wal", 9)
+    flip(worn, "journal/0.wal", 9)
+    content = flip(worn, "journal/0.wal", FREED_AT + 9)
     repaired(worn)
-    assert (worn / "journal/1.wal.damaged-0").read_bytes() == content
+    assert (worn / "journal/0.wal.damaged-0").read_bytes() == content
     assert (await served(worn)).messages == ALL
 
 

@@ -231,38 +231,6 @@ async def test_other_units_of_the_batch_are_done_and_what_stood_behind_it_is_ref
     assert texts(await read_all(storage, log)) == ["hello", "owed"]
 
 
-async def test_a_thread_whose_create_is_owed_is_not_opened_before_it_is_whole(
-    storage: Storage, disk: FragileDisk, catalog: CatalogLog
-) -> None:
-    disk.before = failing("open", suffix=f"{thread_id(7)}.jsonl")
-    log, answer = create(storage, catalog, 7, [message(1), message(2)])
-    with pytest.raises(WriteFailed):
-        await answer
-    with pytest.raises(WriteRefused):
-        await storage.open_thread(ORG, thread_id(7))
-    disk.before = allow
-    await until(lambda: not log.owed)
-    again = await storage.open_thread(ORG, thread_id(7))
-    assert await read_all(storage, again) == [message(1), message(2)]
-
-
-async def test_a_log_that_is_owed_lines_is_not_opened_a_second_time(
-    storage: Storage, disk: FragileDisk, catalog: CatalogLog, log: ThreadLog
-) -> None:
-    disk.before = failing("write", suffix=".jsonl")
-    with pytest.raises(WriteFailed):
-        await asyncio.gather(append(storage, log, "owed"))
-    with pytest.raises(WriteFailed):
-        await commit(storage, catalog.replace(catalog.next_number, thread(1, "title")))
-    with pytest.raises(WriteRefused):
-        await storage.open_thread(ORG, thread_id(1))
-    with pytest.raises(WriteRefused):
-        await storage.open_catalog(ORG)
-    disk.before = allow
-    await until(lambda: not (log.owed or catalog.owed))
-    assert await read_all(storage, await storage.open_catalog(ORG)) == [thread(1, "title")]
-
-
 async def test_what_is_owed_at_the_end_is_done_at_the_next_start(
     options: Options, disk: FragileDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
