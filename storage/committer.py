@@ -92,7 +92,7 @@ class Committer:
             DamagedRecord: One of them is not as it was written at its end.
         """
         for append in appends:
-            if append.log.owed or append.log.torn or append.log.gap:
+            if append.log.owed or append.log.is_cut:
                 for each in appends:
                     each.log.settle(each, committed=False)
                 raise not_writable(append.log)

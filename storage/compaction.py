@@ -173,7 +173,7 @@ class Compactor:
             # Now, so that little is left to sync while nobody else can write.
             await self._run(draft.sync)
             await self._quiet(target)
-            if target.dropped or target.owed or target.torn or target.gap:
+            if target.dropped or target.owed or target.is_cut:
                 return False
             await self._committer.alone(draft.take_name)
             self._descriptors.distrust(target.path)

@@ -35,7 +35,7 @@ from storage.descriptors import Descriptors
 from storage.durable import Disk
 from storage.errors import DamagedRecord, DataDirUnusable
 from storage.journal import SEGMENTS, Journal, segment_header, segment_path
-from storage.loading import load_sidecar
+from storage.loading import own_sidecar
 from storage.record import DATA_AT
 from storage.record_log import CatalogLog, RecordLog, ThreadLog
 from storage.recovery import recover
@@ -250,10 +250,10 @@ class _Repair:
     def _derived(self, log: RecordLog, found: Survey) -> Iterator[Deed]:
         """Remove the sidecar of a sound log if it does not fit; it is made anew when needed."""
         assert found.header is not None
-        disk, log.generation = self._disk, found.header.generation
+        disk = self._disk
         if disk.exists(log.sidecar_path):
             with disk.opened(log.path) as descriptor:
-                fits = load_sidecar(log, disk, descriptor, disk.size(descriptor))
-            if not fits:
+                sidecar = own_sidecar(log, disk, descriptor, found.header.generation)
+            if sidecar is None:
                 disk.unlink(log.sidecar_path)
                 yield Deed(log.sidecar_path, 0, "it does not fit its log: removed")

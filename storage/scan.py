@@ -93,16 +93,10 @@ def _damaged(buffer: bytes, place: int, base: int, fault: str, stop: int = 0) ->
         fault: Why the line is not sound.
         stop: Behind its first newline in `buffer`; 0 when there is none.
     """
-    kind, sequence, end = "", -1, 0
-    try:
-        kind, sequence, data_length = prefix(buffer[place : place + DATA_AT])
-    except (RecordError, IndexError):
-        pass
-    else:
-        said = place + DATA_AT + data_length + 2
-        if said in (stop, len(buffer)) or buffer.startswith(_STARTS, said):
-            end = said
-    end = end or _next_start(buffer, stop)
+    kind, sequence, data_length = prefix(buffer[place : place + DATA_AT])
+    said = place + DATA_AT + data_length + 2
+    is_borne_out = said in (stop, len(buffer)) or buffer.startswith(_STARTS, said)
+    end = said if data_length >= 0 and is_borne_out else _next_start(buffer, stop)
     return Line(base + place, buffer[place:end], kind, sequence, fault)
 
 

@@ -19,6 +19,7 @@ from storage.segment import FREED_AT
 from tests.storage.conftest import SEGMENT_BYTES
 from tests.storage.samples import (
     ORG,
+    all_places,
     append,
     commit,
     copied,
@@ -26,6 +27,7 @@ from tests.storage.samples import (
     created,
     message,
     only_id,
+    read,
     read_all,
     thread,
     thread_id,
@@ -483,7 +485,11 @@ async def test_what_a_recovery_could_not_place_stops_writes_until_a_repair(
     for _ in range(2):
         again = await Storage.open(Options(there, journal_segment_bytes=SEGMENT_BYTES))
         log = await again.open_thread(ORG, thread_id(1))
-        assert await read_all(again, log) == [text(1)]
+        assert await read(again, log, all_places(log)[:1]) == [text(1)]
+        for key in (2, 3, 4):
+            with pytest.raises(DamagedRecord) as damaged:
+                await read(again, log, [log.place(key) or (0, 0, 0)])
+            assert damaged.value.key == key
         with pytest.raises(DamagedRecord, match="lost"):
             await append(again, log)
         assert not await again.upkeep.compact(log)
