@@ -72,7 +72,8 @@ async def _compact(config: Config, now: bool, show: Callable[[Report], None]) ->
     storage = await Storage.open(_options(config))
     try:
         registry = _registry(config, storage)
-        report = Report()
+        # What the first start of a copy removed counts: no later sweep will find it.
+        report = Report(removed=storage.recovered.removed)
         work = asyncio.create_task(sweep(storage, registry, report, now=now))
         try:
             while not work.done():

@@ -153,14 +153,13 @@ class Storage:
         disk.probe()
         is_copy = prepare(disk, self._lock, options.journal_segment_bytes)
         self.recovered = recover(disk, is_copy=is_copy)
-        if is_copy:
-            adopt(disk, self._descriptors, int(self._time_of_day()))
-        # A copy may hold, behind an older header, batches of a use that it has yet to come to.
-        if is_copy or Journal.segment_bytes(disk) != {options.journal_segment_bytes}:
-            Journal.create(disk, options.journal_segment_bytes)
-        if is_copy:
-            mark_original(disk, self._lock)
         self._journal.resume(self.recovered.use, self.recovered.number)
+        if is_copy:
+            now = int(self._time_of_day())
+            self.recovered.removed = adopt(disk, self._descriptors, self._journal, now)
+            mark_original(disk, self._lock)
+        elif Journal.segment_bytes(disk) != {options.journal_segment_bytes}:
+            self._journal.renew()
 
     def _start(self) -> None:
         self._checkpointer = Checkpointer(

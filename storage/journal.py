@@ -139,6 +139,15 @@ class Journal:
                 sizes.add(0)
         return sizes
 
+    def renew(self) -> None:
+        """Make every segment anew; nothing in them is needed, and none is in use.
+
+        Raises:
+            OSError: The disk fails; some may be shorter than they should be.
+        """
+        assert not self.in_use
+        Journal.create(self._disk, self._segment_bytes)
+
     def resume(self, use: int, number: int) -> None:
         """Go on behind what recovery found: the highest use and the highest batch number."""
         self._use, self._number = use, number

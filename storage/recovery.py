@@ -30,6 +30,7 @@ class Outcome:
         number: The highest batch number.
         batches: Batches that were done again.
         files: Files that they named.
+        removed: In a copy, deleted threads whose file was removed.
         faults: What could not be done, a line each; empty when all is well.
     """
 
@@ -37,6 +38,7 @@ class Outcome:
     number: int = 0
     batches: int = 0
     files: int = 0
+    removed: int = 0
     faults: list[str] = field(default_factory=list)
 
 

@@ -9,6 +9,7 @@ what can be derived again. A second repair finds nothing to do.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -85,7 +86,9 @@ def repair(
             for org in orgs:
                 if not disk.exists(catalog_path(org)):  # Adoption could tell nothing of it.
                     yield from work.organisation(org)
-            adopt(disk, descriptors, int(now))
+            journal = Journal(disk, journal_segment_bytes, time.monotonic)
+            journal.resume(outcome.use, outcome.number)
+            adopt(disk, descriptors, journal, int(now))
             mark_original(disk, descriptor)
             yield Deed(META, 0, "this copy is a data directory of its own now")
         for org in orgs:
