@@ -22,8 +22,10 @@ whenever a line is read.
 
 from __future__ import annotations
 
+import struct
 from typing import NamedTuple
-from zlib import crc32
+
+from storage.checksum import crc32
 
 LINE_BYTES_MAX = 8 * 1024 * 1024
 """The longest line, in bytes, newline included."""
@@ -43,6 +45,9 @@ SEQUENCE = slice(35, 45)
 _LENGTH = slice(52, 60)
 DATA_AT = 66
 """Bytes of a line that precede `d`."""
+
+_numbers = struct.Struct("14s38x8s").unpack_from
+"""A line up to its checksum's last digit, and the digits of its length."""
 
 _KIND, _S, _N = b',"k":"', b'","s":"', b'","n":"'
 _LINE = b'","v":1,"k":"%c","s":"%010d","n":"%08d","d":%b}\n'
@@ -89,14 +94,16 @@ def payload(piece: bytes, offset: int, length: int) -> bytes:
     Raises:
         RecordError: The line is not as it was written.
     """
-    checked = offset + _CHECKED_FROM
-    if b'{"c":"%08x' % crc32(piece[checked : offset + length]) != piece[offset:checked]:
-        raise RecordError("the checksum does not match")
-    start = offset + DATA_AT
     try:
-        return piece[start : start + int(piece[offset + 52 : offset + 60])]
-    except ValueError:
-        raise RecordError("the length is unreadable") from None
+        names_itself, size = _numbers(piece, offset)
+        if names_itself != b'{"c":"%08x' % crc32(piece[offset + _CHECKED_FROM : offset + length]):
+            raise RecordError("the checksum does not match")
+        start = offset + DATA_AT
+        return piece[start : start + int(size)]
+    except RecordError:
+        raise
+    except (struct.error, ValueError):
+        raise RecordError("the line is no line") from None
 
 
 def parse(line: bytes) -> Record:

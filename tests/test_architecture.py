@@ -247,6 +247,7 @@ def test_errors_are_swallowed_nowhere_but_at_the_outermost_handlers() -> None:
                     found.add(name_of(path))
     assert found <= {
         "ragen_actor/web/gate.py",
+        "ragen_actor/web/fast_path.py",
         "ragen_actor/actors/actor.py",
         "ragen_actor/actors/registry.py",
         "storage/committer.py",
