@@ -11,12 +11,13 @@ import logging
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Executor, wait
 
-from storage.descriptors import Descriptor, Descriptors
-from storage.durable import Disk, and_above
-from storage.journal import Journal, Segment, segment_path
-from storage.options import Options
+from storage.datadir import OpenDirectory
+from storage.descriptors import Descriptor
+from storage.durable import and_above
+from storage.journal import Segment
 from storage.scan import generation_of
 from storage.segment import Frame
+from storage.segment_file import segment_path
 
 log = logging.getLogger(__name__)
 
@@ -35,23 +36,14 @@ class Checkpointer:
         trouble: Why the last checkpoint failed; None when it did not.
     """
 
-    def __init__(
-        self,
-        disk: Disk,
-        journal: Journal,
-        descriptors: Descriptors,
-        executor: Executor,
-        syncers: Executor,
-        options: Options,
-        clock: Callable[[], float],
-    ) -> None:
-        self._clock = clock
-        self._disk = disk
-        self._journal = journal
-        self._descriptors = descriptors
+    def __init__(self, directory: OpenDirectory, executor: Executor, syncers: Executor) -> None:
+        self._clock = directory.clock
+        self._disk = directory.disk
+        self._journal = directory.journal
+        self._descriptors = directory.descriptors
+        self._options = directory.options
         self._executor = executor
         self._syncers = syncers
-        self._options = options
         self._work = asyncio.Event()
         self._freed = asyncio.Event()
         self._closing = False

@@ -23,11 +23,8 @@ from functools import partial
 from storage.append import Append, Done, Unit
 from storage.batch_writer import BatchWriter
 from storage.checkpoint import Checkpointer
-from storage.descriptors import Descriptors
-from storage.durable import Disk
+from storage.datadir import OpenDirectory
 from storage.errors import StorageError, WriteFailed, WriteRefused
-from storage.journal import Journal
-from storage.options import Options
 from storage.owed import Owed, not_writable
 from storage.record_log import RecordLog
 from storage.segment import ALIGNMENT, Frame
@@ -50,24 +47,16 @@ class Committer:
     """
 
     def __init__(
-        self,
-        disk: Disk,
-        journal: Journal,
-        descriptors: Descriptors,
-        checkpointer: Checkpointer,
-        executor: Executor,
-        options: Options,
-        clock: Callable[[], float],
+        self, directory: OpenDirectory, checkpointer: Checkpointer, executor: Executor
     ) -> None:
-        self._clock = clock
-        self._disk = disk
-        self._journal = journal
-        self._descriptors = descriptors
+        self._clock = directory.clock
+        self._journal = directory.journal
+        self._descriptors = directory.descriptors
+        self._options = directory.options
         self._checkpointer = checkpointer
         self._executor = executor
-        self._options = options
         self._loop = asyncio.get_running_loop()
-        self._writer = BatchWriter(disk, journal, descriptors, options, clock)
+        self._writer = BatchWriter(directory)
         self._queue: deque[Unit] = deque()
         self._writing = False
         self._kicked = False

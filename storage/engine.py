@@ -18,6 +18,7 @@ from storage.append import Append, Done
 from storage.checkpoint import SYNCERS, Checkpointer
 from storage.committer import Committer
 from storage.datadir import (
+    OpenDirectory,
     catalog_path,
     lock,
     mark_original,
@@ -162,35 +163,18 @@ class Storage:
             self._journal.renew()
 
     def _start(self) -> None:
-        self._checkpointer = Checkpointer(
+        directory = OpenDirectory(
             self.disk,
             self._journal,
             self._descriptors,
-            self._background,
-            self._syncers,
             self._options,
             self._clock,
-        )
-        self._committer = Committer(
-            self.disk,
-            self._journal,
-            self._descriptors,
-            self._checkpointer,
-            self._writer,
-            self._options,
-            self._clock,
-        )
-        self._checkpointer.freed = self._committer.kick
-        self.upkeep = Upkeep(
-            self.disk,
-            self._journal,
-            self._descriptors,
-            self._committer,
-            self._checkpointer,
-            self._housekeeping,
-            self._options,
             self._time_of_day,
         )
+        self._checkpointer = Checkpointer(directory, self._background, self._syncers)
+        self._committer = Committer(directory, self._checkpointer, self._writer)
+        self._checkpointer.freed = self._committer.kick
+        self.upkeep = Upkeep(directory, self._committer, self._checkpointer, self._housekeeping)
         self._checkpoints = asyncio.create_task(self._checkpointer.run(), name="checkpoints")
         self._ticker = self._loop.call_later(TICK_SECONDS, self._tick)
         self._started = True

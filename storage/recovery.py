@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from storage.durable import Disk, and_above
 from storage.errors import DamagedRecord
 from storage.gap import mark_gap
-from storage.journal import SEGMENTS, segment_header, segment_path, write_freed
 from storage.scan import generation_of, lines
 from storage.segment import BATCHES_AT, Batch, Frame, Header, batches
+from storage.segment_file import SEGMENTS, segment_header, segment_path, write_freed
 
 log = logging.getLogger(__name__)
 

@@ -35,12 +35,13 @@ from storage.datadir import (
 from storage.descriptors import Descriptors
 from storage.durable import Disk
 from storage.errors import DamagedRecord, DataDirUnusable
-from storage.journal import SEGMENTS, Journal, segment_header, segment_path
+from storage.journal import Journal
 from storage.loading import own_sidecar
 from storage.record import DATA_AT
 from storage.record_log import CatalogLog, RecordLog, ThreadLog
 from storage.recovery import recover
 from storage.salvage import Deed, keep_aside, move_aside, salvage
+from storage.segment_file import SEGMENTS, segment_header, segment_path
 from storage.survey import Place, Survey, survey
 
 NewEntry = Callable[[str, str], bytes]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from storage import datadir, engine, journal, recovery, segment
+from storage import datadir, engine, recovery, segment, segment_file
 from storage.checkpoint import Checkpointer
 from storage.committer import Committer
 from storage.compaction import Compactor
@@ -75,7 +75,7 @@ def fill_gaps(patch: pytest.MonkeyPatch) -> None:
 
 
 def redo_what_a_failed_write_left(patch: pytest.MonkeyPatch) -> None:
-    segment_header = journal.segment_header
+    segment_header = segment_file.segment_header
 
     def endless(disk: Disk, number: int) -> Header | None:
         header = segment_header(disk, number)

@@ -10,9 +10,9 @@ import pytest
 from storage import DataDirUnusable, Options, Storage
 from storage.check import check
 from storage.datadir import catalog_path, thread_path
-from storage.journal import segment_path
 from storage.record import encode
 from storage.segment import BATCHES_AT, Header, pack_batch
+from storage.segment_file import segment_path
 from tests.storage.samples import (
     ORG,
     append,

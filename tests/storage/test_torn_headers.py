@@ -10,10 +10,11 @@ import pytest
 from storage.append import LogHeader
 from storage.durable import Disk
 from storage.errors import DamagedRecord
-from storage.journal import SEGMENTS, Journal, segment_header, segment_path
+from storage.journal import Journal
 from storage.record import HEADER, encode
 from storage.recovery import recover
 from storage.segment import Frame, Header
+from storage.segment_file import SEGMENTS, segment_header, segment_path
 
 SEGMENT_BYTES = 16 * 1024
 PATH = "log.jsonl"
