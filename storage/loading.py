@@ -48,6 +48,7 @@ def load(record_log: RecordLog, disk: Disk, *, owner: str) -> None:
             if header.id != owner:
                 raise DamagedRecord(f"the file is that of {header.id}", path=path, offset=0)
             record_log.generation = header.generation
+            record_log.sealed = header.sealed is True
             sidecar = own_sidecar(record_log, disk, descriptor, header.generation)
             size = disk.size(descriptor)
             if sidecar is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from storage.descriptors import Descriptors
 from storage.durable import READ_CACHED_BYTES_MAX, Disk
@@ -11,6 +11,9 @@ from storage.errors import DamagedRecord
 from storage.record import RecordError, payload
 
 _GAP_BYTES_MAX = 4096
+
+Cut = Callable[[bytes, int, int], bytes]
+"""Takes what is wanted of a line out of some bytes: the line's offset in them, and its length."""
 
 Place = tuple[int, int, int]
 """Where the newest version of a record stands: its key, offset and length in bytes."""
@@ -30,7 +33,9 @@ class Reader:
         self._descriptors = descriptors
         self._by_sequence = by_sequence
 
-    def read_now(self, path: str, places: Sequence[Place]) -> list[bytes] | None:
+    def read_now(
+        self, path: str, places: Sequence[Place], cut: Cut = payload
+    ) -> list[bytes] | None:
         """Return the objects at these places, or None when that would mean waiting for the disk.
 
         Raises:
@@ -49,9 +54,9 @@ class Reader:
             if piece is None:
                 return None
             pieces[start] = piece
-        return self._cut(path, places, pieces)
+        return self._cut(path, places, pieces, cut)
 
-    def read(self, path: str, places: Sequence[Place]) -> list[bytes]:
+    def read(self, path: str, places: Sequence[Place], cut: Cut = payload) -> list[bytes]:
         """Return the objects at these places; blocks.
 
         Raises:
@@ -69,9 +74,11 @@ class Reader:
             }
         finally:
             self._descriptors.release(descriptor)
-        return self._cut(path, places, pieces)
+        return self._cut(path, places, pieces, cut)
 
-    def _cut(self, path: str, places: Sequence[Place], pieces: dict[int, bytes]) -> list[bytes]:
+    def _cut(
+        self, path: str, places: Sequence[Place], pieces: dict[int, bytes], cut: Cut
+    ) -> list[bytes]:
         """Take the objects out of the pieces that hold their lines, proving each checksum."""
         starts = list(pieces)
         found = []
@@ -82,7 +89,7 @@ class Reader:
                 start = starts[bisect_right(starts, offset) - 1]
                 piece = pieces[start]
             try:
-                found.append(payload(piece, offset - start, length))
+                found.append(cut(piece, offset - start, length))
             except RecordError as error:
                 named = key if self._by_sequence else None
                 raise DamagedRecord(str(error), path=path, offset=offset, key=named) from error
