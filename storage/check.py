@@ -96,12 +96,14 @@ class _Check:
     is_copy: bool
     done: int = 0
     total: int = 0
+    journalled: dict[str, int] = field(default_factory=dict)
     suspects: list[_Suspect] = field(default_factory=list)
     strays: dict[str, list[tuple[str, Damage]]] = field(default_factory=dict)
 
     def run(self) -> Iterator[Damage]:
         root = self.disk.root
         self.total = sum(each.stat().st_size for each in root.rglob("*.jsonl"))
+        self.journalled = self._journal()[0]
         yield from self._keys()
         for org in self.disk.names(ORGS):
             if ORG_NAME.fullmatch(org):
@@ -220,7 +222,7 @@ class _Check:
                 elif line.offset + len(line.data) == size:
                     is_torn = not line.data.endswith(b"\n")
                     self._suspect(Damage(path, line.offset, fault), generation, line.data)
-                else:
+                elif line.offset < self.journalled.get(path, size):
                     yield Damage(path, line.offset, fault)
         gap = find_gap(disk, path, None if is_torn else sidecar, size)
         if gap is not None:

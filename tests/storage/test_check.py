@@ -177,6 +177,25 @@ async def test_beside_a_running_server_nothing_is_taken_for_damage(
     assert found(options.data_dir) == []
 
 
+async def test_a_hole_that_a_power_cut_left_in_what_the_journal_holds_is_no_damage(
+    storage: Storage, options: Options, tmp_path: Path
+) -> None:
+    log = await created(storage, await storage.open_catalog(ORG), 1, [message(1)])
+    await storage.upkeep.checkpoint()
+    durable = log.end
+    for _ in range(12):
+        await append(storage, log)
+    there = crashed(options.data_dir, tmp_path / "there")
+    with (there / LOG).open("r+b") as file:
+        file.seek(durable + 100)
+        file.write(bytes(512))
+    assert found(there) == []
+    await (await Storage.open(Options(there, journal_segment_bytes=256 * 1024))).close()
+    assert found(there) == []
+    flip(there, LOG, durable - 20)
+    assert [path for path, _ in found(there)] == [LOG]
+
+
 async def test_what_the_journal_mends_is_no_damage_and_what_it_cannot_is(
     storage: Storage, options: Options, tmp_path: Path
 ) -> None:
