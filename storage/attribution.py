@@ -7,6 +7,7 @@ says, and by where it stands, as records are added in the order of their keys.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection
 from contextlib import suppress
 
@@ -22,6 +23,9 @@ from storage.record import (
 from storage.record_log import RecordLog
 from storage.scan import Line
 
+LINE_BYTES_MIN = 100
+"""No message is shorter: so many at most stood in a stretch that tells nothing any more."""
+
 _KEY_DIGITS = 16
 _KEY = slice(DATA_AT + 14, DATA_AT + 14 + _KEY_DIGITS)
 """Where a catalogue's line has the hex digits of its thread's key."""
@@ -35,6 +39,7 @@ def keys_about(
     newest: int,
     is_live: Callable[[int], bool],
     strays: Callable[[], Collection[int]] = list,
+    highest: int = sys.maxsize,
 ) -> set[int]:
     """Every key that a damaged line may be about.
 
@@ -44,12 +49,13 @@ def keys_about(
         newest: The last key that was added before it.
         is_live: Tells whether a key was added before it and is not removed.
         strays: In a catalogue, keys of threads that have a file and no sound line.
+        highest: In a thread, the last sequence that may have been given out by then.
     """
     named: set[int] = set()
     with suppress(ValueError):
         named.add(log.key_of_id(line.payload))
     if log.BY_SEQUENCE:
-        return _message(log, line, newest, named)
+        return _message(log, line, newest, named, highest)
     return _thread(log, line, newest, named, is_live, strays)
 
 
@@ -65,17 +71,20 @@ def with_its_kind(log: RecordLog, line: Line) -> Line:
     return line._replace(kind=log.ADD) if _is_sound(entry) else line
 
 
-def _message(log: RecordLog, line: Line, newest: int, named: set[int]) -> set[int]:
+def _message(log: RecordLog, line: Line, newest: int, named: set[int], highest: int) -> set[int]:
     """A message's number stands in its line twice."""
     said = {line.sequence} if line.sequence > 0 else set()
-    if len(named | said) == 1:
-        return named | said
-    found = {key for key in named | said if _is_sound(_as_if_about(log, line.data, key))}
-    if found:
-        return found
-    if line.kind in ADDS or not line.kind:
-        return named | said | {newest + 1}
-    return named | said
+    if named and named == said:
+        return named
+    found = named | said
+    proved = {key for key in found if _is_sound(_as_if_about(log, line.data, key))}
+    if proved:
+        return proved
+    lowest = newest if line.kind in ADDS else 0
+    found = {key for key in found if lowest < key <= highest}
+    if len(found) != 1 and (line.kind in ADDS or not line.kind):
+        return found | {newest + 1}
+    return found
 
 
 def _thread(

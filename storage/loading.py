@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator
 from functools import cache
 
-from storage.attribution import keys_about, with_its_kind
+from storage.attribution import LINE_BYTES_MIN, keys_about, with_its_kind
 from storage.durable import Disk
 from storage.errors import DamagedRecord
 from storage.gap import Gap, find_gap
@@ -171,13 +171,15 @@ def _attribute(
         strays: As `keys_about` asks for them.
     """
     index, kinds = record_log.index, {record_log.ADD, record_log.REPLACE, record_log.REMOVE}
+    highest = newest
     for line in damaged:
+        highest += max(1, len(line.data) // LINE_BYTES_MIN)
         if not line.fault and line.kind not in kinds:
             index.records += 1  # It is as it was written: no record of this log was ever there.
             continue
         # A misfit's checksum is right: so that reading it fails as well, it is read too short.
         length = len(line.data) - (not line.fault)
-        keys = keys_about(record_log, line, newest, index.holds, strays)
+        keys = keys_about(record_log, line, newest, index.holds, strays, highest)
         known = {key for key in keys if index.holds(key)}
         fresh = {key for key in keys if key > newest and (below is None or key < below)} - known
         if line.kind in REPLACES or line.kind in REMOVES:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from storage.append import LogHeader
-from storage.attribution import keys_about
+from storage.attribution import LINE_BYTES_MIN, keys_about
 from storage.durable import Disk
 from storage.errors import DamagedRecord
 from storage.gap import Gap, find_gap, read_gap
@@ -24,8 +24,6 @@ from storage.scan import Line, lines, misfit, read_header
 
 _TOMBSTONE_LINE_BYTES_MAX = 200
 """A tombstone is an id and a time; what is known to be longer was none."""
-_LINE_BYTES_MIN = 100
-"""No message is shorter: so many at most stood in a stretch that tells nothing any more."""
 
 _TOMBSTONE = re.compile(rb'\{"id":"(msg|thread)-[0-9a-f]{32}","deleted_at"')
 
@@ -197,7 +195,7 @@ def _adds_max(line: Line) -> int:
     """Tell how many records a damaged line may have added."""
     if len(line.data) <= stated_length(line.data, 0):
         return 0 if line.kind in REPLACES or line.kind in REMOVES else 1
-    return max(1, len(line.data) // _LINE_BYTES_MIN)
+    return max(1, len(line.data) // LINE_BYTES_MIN)
 
 
 def _ask_sidecar(log: RecordLog, disk: Disk, found: Survey) -> None:

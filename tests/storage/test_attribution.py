@@ -185,3 +185,14 @@ def test_a_change_with_a_digit_of_another_thread_is_told_by_its_checksum(
     at = DATA_AT + 14 + 15
     log = place.catalogue(*its, flipped(change, at, b"3"))
     assert served(log) == {key_of(1): thread(1), key_of(2): None, key_of(3): thread(3)}
+
+
+@pytest.mark.parametrize("hit", [35, 21])
+def test_a_damaged_last_message_raises_the_highest_number_by_no_digit(
+    place: Place, hit: int
+) -> None:
+    its = [encode("m", number, message(number)) for number in (1, 2, 3)]
+    for at in range(DATA_AT + 23, DATA_AT + 31):
+        twice = flipped(flipped(its[2], at, b"9"), hit, b"?")
+        log = place.thread_log(*its[:2], twice)
+        assert served(log) == {1: message(1), 2: message(2), 3: None}, at
