@@ -71,13 +71,13 @@ def compact_alone(config: Config, *, now: bool, show: Callable[[Report], None]) 
         OSError: The disk fails.
     """
     report = Report()
-    uvloop.run(
-        _alone(
-            config,
-            lambda storage, registry: sweep(storage, registry, report, now=now),
-            lambda: show(report),
-        )
-    )
+
+    async def work(storage: Storage, registry: Registry) -> None:
+        # What the first start of a copy removed counts: no later sweep will find it.
+        report.removed = storage.recovered.removed
+        await sweep(storage, registry, report, now=now)
+
+    uvloop.run(_alone(config, work, lambda: show(report)))
     return report
 
 

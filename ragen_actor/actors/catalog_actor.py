@@ -181,6 +181,8 @@ class CatalogActor(Actor):
         counters: time then goes on from the newest thread's.
         """
         ms = int(self.world.clock() * 1000)
-        self._newest_key = key = max(ms * _COUNTERS, self._newest_key + 1)
+        # The log's own may have come later: a line that its file owed when this actor woke.
+        newest = max(self._newest_key, self.log.index.last_key)
+        self._newest_key = key = max(ms * _COUNTERS, newest + 1)
         ms, counter = divmod(key, _COUNTERS)
         return schema.make_thread_id(ms, counter, self.world.random(64)), ms

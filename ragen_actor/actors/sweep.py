@@ -63,7 +63,7 @@ async def sweep(storage: Storage, registry: Registry, report: Report, *, now: bo
         await _checkpoint(storage)
     report.step = "removing files of deleted threads"
     try:
-        report.removed = await storage.upkeep.reap(now=now)
+        report.removed += await storage.upkeep.reap(now=now)
     except OSError as error:
         log.error("%s", error)
         report.failed += 1

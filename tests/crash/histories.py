@@ -12,7 +12,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 
-from storage import Options, Storage
+from storage import Options, Storage, WriteFailed, WriteRefused
 from tests.crash.copying import Copier
 from tests.crash.environment import checking, simulated
 from tests.crash.fake_disk import FakeDisk
@@ -175,7 +175,7 @@ class History:
             self._look(storage)
             await session.open(list(setting.orgs))
             await session.verify(self._contents())
-        except OSError as error:
+        except (OSError, WriteFailed, WriteRefused) as error:
             if not disk.faults.injected:
                 raise Violation(f"no start: {error}") from error
             await storage.close()
