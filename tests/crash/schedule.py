@@ -118,6 +118,7 @@ class Scheduler:
         now: Virtual seconds.
         steps: How often a job was given its turn.
         crashed: Every job ends where it stands.
+        died: The process has crashed in one of them, whoever caught that.
         uncaught: What the event loop was told of because nobody else was.
     """
 
@@ -126,6 +127,7 @@ class Scheduler:
         self.now = 1000.0
         self.steps = 0
         self.crashed = False
+        self.died = False
         self.uncaught: list[str] = []
         self.pools: list[Workers] = []
         self.on_step: Callable[[], None] = lambda: None
@@ -204,6 +206,9 @@ class Scheduler:
         outer, self._current, job.blocked = self._current, job, None
         try:
             job.greenlet.switch()
+        except Crash:
+            self.died = True
+            raise
         finally:
             self._current = outer
             if job.greenlet.dead:
@@ -219,6 +224,9 @@ class Scheduler:
             Deadlock: Nothing can ever happen again, or hours pass and nothing comes to its end.
             LoopFault: Somebody raised where nobody catches.
         """
+        if self.died and not self.crashed:
+            # A callback that waited for a lock met it, and the event loop let nothing through.
+            raise Crash
         if self.uncaught and not self.crashed:
             raise LoopFault(f"the event loop met {self.uncaught[0]}")
         if self.now > LIFE_SECONDS_MAX:
