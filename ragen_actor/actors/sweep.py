@@ -60,12 +60,7 @@ async def sweep(storage: Storage, registry: Registry, report: Report, *, now: bo
     if now:
         report.step = "settling the journal"
         await _checkpoint(storage)
-    report.step = "removing files of deleted threads"
-    try:
-        report.removed = await storage.upkeep.reap(now=now)
-    except OSError as error:
-        log.error("%s", error)
-        report.failed += 1
+    await _reap(storage, report, now=now)
     report.step = "compacting"
     for org in await storage.upkeep.organisations():
         async for thread_ids in storage.upkeep.thread_ids(org):
@@ -74,8 +69,11 @@ async def sweep(storage: Storage, registry: Registry, report: Report, *, now: bo
         # Only now does it know of no removed file any more.
         await _count(registry, report, registry.compact_catalog(org, now=now))
     if now:
-        report.step = "clearing the journal"
+        report.step = "settling the journal"
         await _checkpoint(storage)
+        # Threads that were deleted before their turn had come took deleted messages with them.
+        await _reap(storage, report, now=True)
+        report.step = "clearing the journal"
         await storage.upkeep.clear_journal()
         report.aside = await storage.upkeep.count_aside()
     report.step = ""
@@ -88,6 +86,15 @@ async def sweep(storage: Storage, registry: Registry, report: Report, *, now: bo
         report.removed,
         report.failed,
     )
+
+
+async def _reap(storage: Storage, report: Report, *, now: bool) -> None:
+    report.step = "removing files of deleted threads"
+    try:
+        report.removed += await storage.upkeep.reap(now=now)
+    except OSError as error:
+        log.error("%s", error)
+        report.failed += 1
 
 
 async def _count(registry: Registry, report: Report, compaction: Awaitable[int | None]) -> None:
