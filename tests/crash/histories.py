@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from storage import Options, Storage
@@ -55,7 +56,8 @@ class History:
         dooms: Sequence[Doom] = (),
         door: type[Clients] | None = None,
     ) -> None:
-        self._dooms = dooms
+        self._dooms = deque(dooms)
+        self._fated = bool(dooms)
         self._door = door or DOORS[seed % len(DOORS)]
         self.rng = random.Random(seed)
         self.files = files or FileSystem()
@@ -66,6 +68,7 @@ class History:
         self._copied = files is not None
         self._copies: list[Copier] = []
         self._killed = False
+        self._doom = Doom()
         self._born = 0.0
 
     def run(self) -> None:
@@ -75,8 +78,10 @@ class History:
             Violation: A promise was broken.
         """
         lives = self.rng.choice([2, 2, 3, 4, 5] if not self._copied else [0, 1, 2])
-        for number in range(len(self._dooms) or lives):
-            self._life(self._dooms[number] if self._dooms else self._draw())
+        lives = len(self._dooms) or lives
+        while lives > 0 and (self._dooms or not self._fated):
+            lives -= 1
+            self._life(self._dooms.popleft() if self._dooms else self._draw())
         self._life(None)
 
     def _draw(self) -> Doom:
@@ -95,11 +100,12 @@ class History:
         last = doom is None
         if doom is None:
             doom = Doom()
+        self._doom = doom
         scheduler = Scheduler(rng)
         faults = Faults()
         if doom.faulty:
             faults = Faults(0.4, (0, 1 << 30), doom.faulty)
-        elif not self._dooms and not last:
+        elif not self._fated and not last:
             faults = Faults.plan(rng)
         disk = FakeDisk(
             self.files, rng, scheduler, faults=faults, trace=self.trace, counts=self.counts
@@ -149,6 +155,7 @@ class History:
             trace=self.trace,
             counts=self.counts,
             door=self._door,
+            dooms=tuple(self._dooms),
         )
         copy.setting = self.setting
         copy._born = self._born + 100_000
@@ -209,7 +216,8 @@ class History:
     ) -> None:
         rng = self.rng
         loop = asyncio.get_running_loop()
-        if rng.random() < 0.25 and not last and self.setting.reap_seconds > 100:
+        copied = self._doom.copied or rng.random() < 0.25
+        if copied and not last and self.setting.reap_seconds > 100:
             loop.call_later(rng.choice([0.0, 0.1, 2.0]), self._copy, scheduler)
         await clients.work(rng.choice([5, 20, 50]) if not last else 3)
         disk.faults.end()

@@ -1,0 +1,246 @@
+"""Mechanisms of owed lines, compaction, sidecars, the reaper, clearing and copies, taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from storage import (
+    adoption,
+    checkpoint,
+    compaction,
+    engine,
+    index,
+    loading,
+    opening,
+    recovery,
+    sidecars,
+)
+from storage.append import Append, Done
+from storage.compaction import Compactor, Rewrite
+from storage.datadir import thread_path
+from storage.descriptors import Descriptors
+from storage.draft import Draft
+from storage.durable import Disk
+from storage.engine import Storage
+from storage.journal import Journal
+from storage.owed import Owed
+from storage.reaper import Reaper
+from storage.record_log import RecordLog
+from storage.segment import Frame
+
+Mutation = Callable[[pytest.MonkeyPatch], None]
+
+
+def open_a_log_that_is_owed_lines(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Owed, "check", lambda self, path: None)
+
+
+def let_a_log_that_is_owed_lines_take_more(patch: pytest.MonkeyPatch) -> None:
+    original = Owed.owe
+
+    def owe(self: Owed, append: Append, reason: str) -> None:
+        original(self, append, reason)
+        append.log.owed = False
+
+    patch.setattr(Owed, "owe", owe)
+
+
+def lose_owed_lines_that_a_checkpoint_wrote(patch: pytest.MonkeyPatch) -> None:
+    original = Journal.frames_of
+
+    def frames_of(self: Journal, path: str) -> list[Frame]:
+        if not self.in_use:
+            raise ValueError("no segment is in use")
+        return original(self, path)
+
+    patch.setattr(Journal, "frames_of", frames_of)
+
+
+def free_a_segment_that_files_are_owed_lines_of(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Journal, "owe", lambda self, path: self.paid(path))
+
+
+def rewrite_a_file_with_frames_of_another_generation(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(checkpoint, "generation_of", lambda *arguments: None)
+
+
+def recover_a_file_with_frames_of_another_generation(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(recovery, "generation_of", lambda *arguments: None)
+
+
+def recover_a_missing_file_with_frames_of_every_generation(patch: pytest.MonkeyPatch) -> None:
+    original = recovery._redo
+
+    def redo(disk: Disk, path: str, *arguments: Any, **named: Any) -> bool:
+        if not disk.exists(path):
+            frames = [each._replace(generation=1) for each in arguments[0]]
+            return original(disk, path, frames, *arguments[1:], **named)
+        return original(disk, path, *arguments, **named)
+
+    patch.setattr(recovery, "_redo", redo)
+
+
+def open_a_generation_whose_name_may_not_last(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(opening, "and_above", lambda folder: [])
+
+
+def rename_a_generation_that_may_not_last(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Draft, "sync", lambda self: None)
+
+
+def rename_a_generation_without_the_last_lines(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Rewrite, "catch_up", lambda self, end: None)
+
+
+def replace_a_log_on_which_something_is_on_its_way(patch: pytest.MonkeyPatch) -> None:
+    async def at_once(self: Compactor, target: RecordLog) -> None:
+        pass
+
+    patch.setattr(Compactor, "_quiet", at_once)
+
+
+def write_on_to_the_generation_that_was_replaced(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Descriptors, "distrust", lambda self, path: None)
+
+
+def forget_the_highest_key_in_a_compaction(patch: pytest.MonkeyPatch) -> None:
+    original = Draft.begin
+
+    def begin(self: Draft, owner: str, org: str) -> None:
+        self.index.last_key = 0
+        original(self, owner, org)
+
+    patch.setattr(Draft, "begin", begin)
+
+
+def trust_a_sidecar_of_another_generation(patch: pytest.MonkeyPatch) -> None:
+    original = loading.load_sidecar
+
+    def load_any(record_log: RecordLog, disk: Disk, descriptor: int, size: int) -> bool:
+        try:
+            sidecar = loading.unpack(disk.read_file(record_log.sidecar_path))
+        except OSError:
+            return False
+        if sidecar is None:
+            return original(record_log, disk, descriptor, size)
+        record_log.index, record_log.end = sidecar.index, min(sidecar.covered, size)
+        return True
+
+    patch.setattr(loading, "load_sidecar", load_any)
+
+
+def trust_a_sidecar_whatever_its_log_has_behind_it(patch: pytest.MonkeyPatch) -> None:
+    original = loading.load_sidecar
+
+    def load_whole(record_log: RecordLog, disk: Disk, descriptor: int, size: int) -> bool:
+        fits = original(record_log, disk, descriptor, size)
+        if fits:
+            record_log.end = size
+        return fits
+
+    patch.setattr(loading, "load_sidecar", load_whole)
+
+
+def write_a_sidecar_of_lines_that_are_on_their_way(patch: pytest.MonkeyPatch) -> None:
+    def pack(columns: Any, **named: Any) -> bytes:
+        columns.last_key += 1
+        return index.pack(columns, **named)
+
+    patch.setattr(sidecars, "pack", pack)
+
+
+def remove_a_file_before_its_tombstone_is_durable(patch: pytest.MonkeyPatch) -> None:
+    original = Storage.commit
+
+    def commit(self: Storage, appends: Sequence[Append], done: Done) -> None:
+        original(self, appends, done)
+        for each in appends:
+            if each.kind == "y":
+                thread = each.line[each.line.index(b"thread-") :][:39].decode()
+                org = each.log.path.split("/")[1]
+                self.disk.unlink(thread_path(org, thread))
+
+    patch.setattr(Storage, "commit", commit)
+
+
+def remove_a_file_that_the_journal_names(patch: pytest.MonkeyPatch) -> None:
+    original = Reaper.reap
+
+    async def reap(self: Reaper, age_seconds: float, files_max: int) -> int:
+        for grave in list(self._graves):
+            self._graves.remove(grave)
+            self._graves.append(grave._replace(use=-1))
+        return await original(self, age_seconds, files_max)
+
+    patch.setattr(Reaper, "reap", reap)
+
+
+def leave_what_was_deleted_in_the_journal(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Journal, "clear", lambda self, number: None)
+
+
+def clear_segments_that_are_in_use(patch: pytest.MonkeyPatch) -> None:
+    def hold(self: Journal, number: int) -> None:
+        self._segments[number].held = True
+
+    patch.setattr(Journal, "hold", hold)
+
+
+def start_a_copy_as_if_it_were_the_original(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(engine, "adopt", lambda *arguments: None)
+
+
+def leave_half_made_threads_in_a_copy(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(adoption, "_bury", lambda *arguments: None)
+
+
+def leave_derived_files_in_a_copy(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(adoption, "_remove_derived", lambda *arguments: None)
+
+
+def keep_the_journal_of_a_copy(patch: pytest.MonkeyPatch) -> None:
+    create = Journal.create
+
+    def only_once(disk: Disk, segment_bytes: int) -> None:
+        if Journal.segment_bytes(disk) != {segment_bytes}:
+            create(disk, segment_bytes)
+
+    patch.setattr(Journal, "create", only_once)
+
+
+def call_a_copy_an_original_before_it_is_whole(patch: pytest.MonkeyPatch) -> None:
+    recover = engine.recover
+
+    def marked(disk: Disk, *, is_copy: bool) -> Any:
+        if is_copy:
+            engine.mark_original(disk, disk.open("lock"))
+        return recover(disk, is_copy=is_copy)
+
+    patch.setattr(engine, "recover", marked)
+
+
+def name_the_catalogue_tombstones_dead(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(compaction, "REMOVES", "")
+
+
+def leave_lines_that_can_be_read(patch: pytest.MonkeyPatch) -> None:
+    """Redo only what cannot be read: after a failed sync that is no proof that it lasts."""
+    original = recovery._redo
+
+    def redo(disk: Disk, *arguments: Any, **named: Any) -> bool:
+        write = disk.write
+
+        def write_if_different(descriptor: int, data: bytes, offset: int) -> None:
+            if disk.read(descriptor, len(data), offset) != data:
+                write(descriptor, data, offset)
+
+        patch.setattr(disk, "write", write_if_different, raising=False)
+        try:
+            return original(disk, *arguments, **named)
+        finally:
+            patch.setattr(disk, "write", write, raising=False)
+
+    patch.setattr(recovery, "_redo", redo)
