@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+import random
+from collections.abc import Callable, Coroutine, Iterator
 
 from ragen_actor.actors.sweep import Report, sweep
 from ragen_actor.errors import RagenError, Unavailable
 from ragen_actor.schema import thread_key
-from storage import StorageError
+from storage import Storage, StorageError
 from storage.datadir import catalog_path, thread_path
 from tests.crash.asking import Asking, WatchedStorage
+from tests.crash.fake_disk import FakeDisk
 from tests.crash.logs import Contents, Violation, live, read_logs
+from tests.crash.model import Model
 
 THREADS_MAX = 10
 SECONDS_MAX = 300.0
@@ -22,6 +25,19 @@ class Askers(Asking):
     """Clients of one life."""
 
     STORAGE = WatchedStorage
+
+    @classmethod
+    def on(
+        cls,
+        storage: Storage,
+        disk: FakeDisk,
+        model: Model,
+        rng: random.Random,
+        now: Callable[[], float],
+    ) -> Askers:
+        """Come to an open storage that was made to be watched."""
+        assert isinstance(storage, WatchedStorage)
+        return cls(storage, disk, model, rng, now)
 
     async def open(self, names: list[str]) -> None:
         """Meet every organisation."""
@@ -101,45 +117,50 @@ class Askers(Asking):
         for task in self._tasks:
             task.cancel()
 
-    async def _one(self, org: str) -> object:
+    async def _one(self, org: str) -> None:
         rng = self._rng
         choice = rng.random()
         threads = self.known[org]
         if not threads or (choice < 0.1 and len(threads) < THREADS_MAX):
-            return await self.create(org, rng.randrange(5))
+            await self.create(org, rng.randrange(5))
+            return
         if choice < 0.12:
             sweeping = self._spawn(self._sweep(now=rng.random() < 0.7))
             sweeping.set_name(SWEEP)
-            return await sweeping
+            await sweeping
+            return
         if choice < 0.16:
-            return await self._some_page(org, None, list(threads))
+            await self._some_page(org, None, list(threads))
+            return
         thread = rng.choice(list(threads))
         messages = list(threads[thread])
         if choice < 0.20:
-            return await self.modify_thread(org, thread)
-        if choice < 0.23:
-            return await self.delete_thread(org, thread)
-        if choice < 0.27:
-            return await self.compact(org, thread)
-        if choice < 0.31:
-            return await self.walk(org, rng.choice([thread, None]), rng.choice(["asc", "desc"]))
-        if choice < 0.40:
-            return await self._some_page(org, thread, messages)
-        if choice < 0.60 and messages:
+            await self.modify_thread(org, thread)
+        elif choice < 0.23:
+            await self.delete_thread(org, thread)
+        elif choice < 0.27:
+            await self.compact(org, thread)
+        elif choice < 0.31:
+            await self.walk(org, rng.choice([thread, None]), rng.choice(["asc", "desc"]))
+        elif choice < 0.40:
+            await self._some_page(org, thread, messages)
+        elif choice < 0.60 and messages:
             name = rng.choice(messages)
             if choice < 0.45:
-                return await self.get_message(org, thread, name)
-            if choice < 0.51:
-                return await self.modify_message(org, thread, name)
-            return await self.delete_message(org, thread, name)
-        return await self.append(org, thread)
+                await self.get_message(org, thread, name)
+            elif choice < 0.51:
+                await self.modify_message(org, thread, name)
+            else:
+                await self.delete_message(org, thread, name)
+        else:
+            await self.append(org, thread)
 
-    async def _some_page(self, org: str, thread: str | None, cursors: list[str]) -> object:
+    async def _some_page(self, org: str, thread: str | None, cursors: list[str]) -> None:
         rng = self._rng
         query = f"limit={rng.choice([1, 2, 5, 20, 100])}&order={rng.choice(['asc', 'desc'])}"
         if cursors and rng.random() < 0.7:
             query += f"&{rng.choice(['after', 'before'])}={rng.choice(cursors)}"
-        return await self.page(org, thread, query)
+        await self.page(org, thread, query)
 
     async def _sweep(self, *, now: bool) -> None:
         """Take off the disk what was deleted; with `now` all of it must be gone afterwards.

@@ -28,7 +28,6 @@ from tests.crash.schedule import Crash, Deadlock, Scheduler
 from tests.crash.session import Session
 from tests.crash.settings import Doom, Setting
 
-
 Clients = Session | Askers
 DOORS: tuple[type[Clients], type[Clients]] = (Session, Askers)
 """Who comes: even seeds hand their lines to storage themselves, odd ones ask the actors."""
@@ -78,9 +77,7 @@ class History:
             Violation: A promise was broken.
         """
         lives = self.rng.choice([2, 2, 3, 4, 5] if not self._copied else [0, 1, 2])
-        lives = len(self._dooms) or lives
-        while lives > 0 and (self._dooms or not self._fated):
-            lives -= 1
+        for _ in range(len(self._dooms) or lives):
             self._life(self._dooms.popleft() if self._dooms else self._draw())
         self._life(None)
 
@@ -104,7 +101,7 @@ class History:
         scheduler = Scheduler(rng)
         faults = Faults()
         if doom.faulty:
-            faults = Faults(0.4, (0, 1 << 30), doom.faulty)
+            faults = Faults(0.4, (doom.faulty_from, 1 << 30), doom.faulty)
         elif not self._fated and not last:
             faults = Faults.plan(rng)
         disk = FakeDisk(
@@ -189,7 +186,7 @@ class History:
         closing: Storage | Clients = storage
         try:
             await storage.start()
-            closing = clients = self._door(storage, disk, self.model, rng, now)
+            closing = clients = self._door.on(storage, disk, self.model, rng, now)
             self._look(storage)
             await clients.open(list(setting.orgs))
             await clients.verify(self._contents())
@@ -267,8 +264,7 @@ class History:
         if storage.recovered.faults and not adopted:
             raise Violation(f"recovery finds damage: {storage.recovered.faults}")
         self.model.observe(self._contents(), adopted=adopted)
-        sound = FakeDisk(self.files, random.Random(0))
-        with checking(sound) as check:
+        with checking(FakeDisk(self.files, random.Random(0))) as check:
             damages = check()
         if damages:
             raise Violation(f"check finds damage: {damages}")

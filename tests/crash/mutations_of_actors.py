@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ def number_messages_as_if_none_were_on_their_way(patch: pytest.MonkeyPatch) -> N
 
 
 def begin_a_page_at_its_cursor(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(index, "bisect_right", index.bisect_left)
+    patch.setattr(index, "bisect_right", bisect_left)
 
 
 def say_that_no_page_follows(patch: pytest.MonkeyPatch) -> None:

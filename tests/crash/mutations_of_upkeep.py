@@ -29,7 +29,6 @@ from storage.journal import Journal
 from storage.owed import Owed
 from storage.reaper import Reaper
 from storage.record_log import RecordLog
-from storage.segment import Frame
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
 
@@ -46,17 +45,6 @@ def let_a_log_that_is_owed_lines_take_more(patch: pytest.MonkeyPatch) -> None:
         append.log.owed = False
 
     patch.setattr(Owed, "owe", owe)
-
-
-def lose_owed_lines_that_a_checkpoint_wrote(patch: pytest.MonkeyPatch) -> None:
-    original = Journal.frames_of
-
-    def frames_of(self: Journal, path: str) -> list[Frame]:
-        if not self.in_use:
-            raise ValueError("no segment is in use")
-        return original(self, path)
-
-    patch.setattr(Journal, "frames_of", frames_of)
 
 
 def free_a_segment_that_files_are_owed_lines_of(patch: pytest.MonkeyPatch) -> None:
@@ -121,7 +109,7 @@ def trust_a_sidecar_of_another_generation(patch: pytest.MonkeyPatch) -> None:
 
     def load_any(record_log: RecordLog, disk: Disk, descriptor: int, size: int) -> bool:
         try:
-            sidecar = loading.unpack(disk.read_file(record_log.sidecar_path))
+            sidecar = index.unpack(disk.read_file(record_log.sidecar_path))
         except OSError:
             return False
         if sidecar is None:
@@ -144,7 +132,7 @@ def trust_a_sidecar_whatever_its_log_has_behind_it(patch: pytest.MonkeyPatch) ->
     patch.setattr(loading, "load_sidecar", load_whole)
 
 
-def write_a_sidecar_of_lines_that_are_on_their_way(patch: pytest.MonkeyPatch) -> None:
+def write_a_sidecar_that_is_ahead_of_its_log(patch: pytest.MonkeyPatch) -> None:
     def pack(columns: Any, **named: Any) -> bytes:
         columns.last_key += 1
         return index.pack(columns, **named)
@@ -197,10 +185,6 @@ def leave_half_made_threads_in_a_copy(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(adoption, "_bury", lambda *arguments: None)
 
 
-def leave_derived_files_in_a_copy(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(adoption, "_remove_derived", lambda *arguments: None)
-
-
 def keep_the_journal_of_a_copy(patch: pytest.MonkeyPatch) -> None:
     create = Journal.create
 
@@ -211,36 +195,5 @@ def keep_the_journal_of_a_copy(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Journal, "create", only_once)
 
 
-def call_a_copy_an_original_before_it_is_whole(patch: pytest.MonkeyPatch) -> None:
-    recover = engine.recover
-
-    def marked(disk: Disk, *, is_copy: bool) -> Any:
-        if is_copy:
-            engine.mark_original(disk, disk.open("lock"))
-        return recover(disk, is_copy=is_copy)
-
-    patch.setattr(engine, "recover", marked)
-
-
-def name_the_catalogue_tombstones_dead(patch: pytest.MonkeyPatch) -> None:
+def drop_tombstones_whose_file_is_still_there(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(compaction, "REMOVES", "")
-
-
-def leave_lines_that_can_be_read(patch: pytest.MonkeyPatch) -> None:
-    """Redo only what cannot be read: after a failed sync that is no proof that it lasts."""
-    original = recovery._redo
-
-    def redo(disk: Disk, *arguments: Any, **named: Any) -> bool:
-        write = disk.write
-
-        def write_if_different(descriptor: int, data: bytes, offset: int) -> None:
-            if disk.read(descriptor, len(data), offset) != data:
-                write(descriptor, data, offset)
-
-        patch.setattr(disk, "write", write_if_different, raising=False)
-        try:
-            return original(disk, *arguments, **named)
-        finally:
-            patch.setattr(disk, "write", write, raising=False)
-
-    patch.setattr(recovery, "_redo", redo)

@@ -1,4 +1,4 @@
-"""What a page must show that was asked for while others write: all that was there, once, in order."""
+"""What a page must show that is asked for while others write: all there was, once, in order."""
 
 from __future__ import annotations
 

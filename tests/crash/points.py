@@ -74,8 +74,10 @@ def _in(tree: ast.AST, owner: str) -> Iterator[str]:
                 yield f"{owner}.{ASIDE}.{call}"
         if (call := _calls(node)) in CALLS:
             yield f"{owner}.{call}"
-        inner = isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        yield from _in(node, f"{owner}.{node.name}" if inner else owner)
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _in(node, f"{owner}.{node.name}")
+        else:
+            yield from _in(node, owner)
 
 
 def _calls(node: ast.AST) -> str:

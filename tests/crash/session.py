@@ -36,6 +36,18 @@ class Session(Readings):
         self.time_of_day = now
         self._loop = asyncio.get_running_loop()
 
+    @classmethod
+    def on(
+        cls,
+        storage: Storage,
+        disk: FakeDisk,
+        model: Model,
+        rng: random.Random,
+        now: Callable[[], float],
+    ) -> Session:
+        """Come to an open storage."""
+        return cls(storage, disk, model, rng, now)
+
     async def work(self, operations: int) -> None:
         """Do so many random things, some without waiting for the one before."""
         rng = self._rng

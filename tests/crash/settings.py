@@ -50,6 +50,7 @@ class Doom:
             does (`before journal.Journal.rotate.write_durable`); the first such one from there on.
         power: The power goes with it.
         faulty: The calls that fail now and then.
+        faulty_from: The first call, counted over the life, that may.
         copied: A copy is made meanwhile; what follows befalls the copy too.
     """
 
@@ -57,4 +58,5 @@ class Doom:
     crash_in: str = ""
     power: bool = False
     faulty: frozenset[str] = frozenset()
+    faulty_from: int = 0
     copied: bool = False
