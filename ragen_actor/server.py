@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
-import secrets
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 import uvloop
 from aiohttp import web
@@ -16,9 +15,12 @@ from aiohttp import web
 from ragen_actor.actors import Limits, Registry
 from ragen_actor.actors.sweep import Report, sweep
 from ragen_actor.control import REPORT_SECONDS, Control
+from ragen_actor.entropy import Entropy
 from ragen_actor.keyring import KEYS_FILE, Keyring
 from ragen_actor.settings import Config
 from ragen_actor.token_bucket import TokenBuckets
+from ragen_actor.vault import MasterKeys
+from ragen_actor.vault.rewrap import RewrapReport, rewrap
 from ragen_actor.web.access import AccessLog
 from ragen_actor.web.body import Bodies
 from ragen_actor.web.call import Api
@@ -65,18 +67,56 @@ def compact_alone(config: Config, *, now: bool, show: Callable[[Report], None]) 
         StorageError: It cannot be used, or the journal could not be cleared.
         OSError: The disk fails.
     """
-    return uvloop.run(_compact(config, now, show))
+    report = Report()
+
+    async def work(storage: Storage, registry: Registry) -> None:
+        # What the first start of a copy removed counts: no later sweep will find it.
+        report.removed = storage.recovered.removed
+        await sweep(storage, registry, report, now=now)
+
+    uvloop.run(_alone(config, work, lambda: show(report)))
+    return report
 
 
-async def _compact(config: Config, now: bool, show: Callable[[Report], None]) -> Report:
+def rewrap_alone(config: Config, *, show: Callable[[RewrapReport], None]) -> RewrapReport:
+    """Move the encrypted threads of a data directory that no server has to the new master key.
+
+    Args:
+        config: All settings.
+        show: Called every half second with how far it is.
+
+    Raises:
+        DataDirInUse: A server has it.
+        ConfigError: A master key file cannot be used.
+        RagenError: There is no master key, or it cannot be reached.
+        StorageError: The data directory cannot be used.
+        OSError: The disk fails.
+    """
+    report = RewrapReport()
+    keys = MasterKeys(config)
+
+    async def work(_: Storage, registry: Registry) -> None:
+        try:
+            await rewrap(registry, keys.data_keys, report)
+        finally:
+            await keys.close()
+
+    uvloop.run(_alone(config, work, lambda: show(report)))
+    return report
+
+
+async def _alone(
+    config: Config,
+    begin: Callable[[Storage, Registry], Coroutine[None, None, None]],
+    show: Callable[[], None],
+) -> None:
     storage = await Storage.open(_options(config))
     try:
         registry = _registry(config, storage)
-        report = Report()
-        work = asyncio.create_task(sweep(storage, registry, report, now=now))
+        work = asyncio.create_task(begin(storage, registry))
         try:
             while not work.done():
-                show(report)
+                show()
                 await asyncio.wait({work}, timeout=REPORT_SECONDS)
             await work
         finally:
@@ -84,7 +124,6 @@ async def _compact(config: Config, now: bool, show: Callable[[Report], None]) ->
             await registry.close()
     finally:
         await storage.close()
-    return report
 
 
 async def _serve(config: Config, announce: Callable[[str], None]) -> int:
@@ -93,6 +132,8 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     connections_max = _connections_max(config)
+    keys = MasterKeys(config)
+    await keys.start()
     storage = await Storage.take(_options(config, connections_max))
     try:
         keyring = Keyring(config.storage.data_dir / KEYS_FILE)
@@ -126,7 +167,7 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
             storage.recovered.batches,
         )
         watching = asyncio.create_task(_watch(keyring), name="keyring")
-        control = Control(config.storage.data_dir, storage, registry)
+        control = Control(config.storage.data_dir, storage, registry, keys.data_keys)
         await control.start()
         await stop.wait()
         log.info("stopping: what was accepted is answered first")
@@ -138,6 +179,7 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
         await _drain(registry, api_server.stop_by - loop.time())
     finally:
         await runner.cleanup()
+        await keys.close()
         await storage.close()
     log.info("stopped")
     return 0
@@ -243,7 +285,7 @@ def _registry(config: Config, storage: Storage) -> Registry:
             page_bytes_max=config.storage.page_bytes_max,
         ),
         clock=time.time,
-        random=secrets.randbits,
+        random=Entropy().bits,
     )
 
 

@@ -23,11 +23,8 @@ from functools import partial
 from storage.append import Append, Done, Unit
 from storage.batch_writer import BatchWriter
 from storage.checkpoint import Checkpointer
-from storage.descriptors import Descriptors
-from storage.durable import Disk
+from storage.datadir import OpenDirectory
 from storage.errors import StorageError, WriteFailed, WriteRefused
-from storage.journal import Journal
-from storage.options import Options
 from storage.owed import Owed, not_writable
 from storage.record_log import RecordLog
 from storage.segment import ALIGNMENT, Frame
@@ -50,24 +47,16 @@ class Committer:
     """
 
     def __init__(
-        self,
-        disk: Disk,
-        journal: Journal,
-        descriptors: Descriptors,
-        checkpointer: Checkpointer,
-        executor: Executor,
-        options: Options,
-        clock: Callable[[], float],
+        self, directory: OpenDirectory, checkpointer: Checkpointer, executor: Executor
     ) -> None:
-        self._clock = clock
-        self._disk = disk
-        self._journal = journal
-        self._descriptors = descriptors
+        self._clock = directory.clock
+        self._journal = directory.journal
+        self._descriptors = directory.descriptors
+        self._options = directory.options
         self._checkpointer = checkpointer
         self._executor = executor
-        self._options = options
         self._loop = asyncio.get_running_loop()
-        self._writer = BatchWriter(disk, journal, descriptors, options, clock)
+        self._writer = BatchWriter(directory)
         self._queue: deque[Unit] = deque()
         self._writing = False
         self._kicked = False
@@ -92,7 +81,7 @@ class Committer:
             DamagedRecord: One of them is not as it was written at its end.
         """
         for append in appends:
-            if append.log.owed or append.log.torn or append.log.gap:
+            if append.log.owed or append.log.is_cut:
                 for each in appends:
                     each.log.settle(each, committed=False)
                 raise not_writable(append.log)
@@ -130,13 +119,13 @@ class Committer:
             self._journal.abandon()
             self._checkpointer.look()
 
-    def check_whole(self, path: str) -> None:
-        """Insist that a file holds all that the journal does, so that it can be opened.
+    def owed_log(self, path: str) -> RecordLog | None:
+        """Return the log of a file that misses lines which the journal holds, or None.
 
         Raises:
-            WriteRefused: It still misses lines.
+            WriteRefused: It is that of a thread whose create is owed: there is nothing of it yet.
         """
-        self._owed.check(path)
+        return self._owed.log_of(path)
 
     def alone(self, job: Callable[[], None]) -> asyncio.Future[None]:
         """Run a job on the committer's thread while no batch is on its way."""

@@ -18,6 +18,7 @@ from storage.append import Append, Done
 from storage.checkpoint import SYNCERS, Checkpointer
 from storage.committer import Committer
 from storage.datadir import (
+    OpenDirectory,
     catalog_path,
     lock,
     mark_original,
@@ -29,7 +30,8 @@ from storage.durable import Disk
 from storage.journal import Journal
 from storage.opening import Opener
 from storage.options import Options
-from storage.reader import Place
+from storage.reader import Cut, Place
+from storage.record import payload
 from storage.record_log import CatalogLog, RecordLog, ThreadLog
 from storage.recovery import Outcome, recover
 from storage.sidecars import Sidecars
@@ -153,45 +155,27 @@ class Storage:
         disk.probe()
         is_copy = prepare(disk, self._lock, options.journal_segment_bytes)
         self.recovered = recover(disk, is_copy=is_copy)
-        if is_copy:
-            adopt(disk, self._descriptors, int(self._time_of_day()))
-        # A copy may hold, behind an older header, batches of a use that it has yet to come to.
-        if is_copy or Journal.segment_bytes(disk) != {options.journal_segment_bytes}:
-            Journal.create(disk, options.journal_segment_bytes)
-        if is_copy:
-            mark_original(disk, self._lock)
         self._journal.resume(self.recovered.use, self.recovered.number)
+        if is_copy:
+            now = int(self._time_of_day())
+            self.recovered.removed = adopt(disk, self._descriptors, self._journal, now)
+            mark_original(disk, self._lock)
+        elif Journal.segment_bytes(disk) != {options.journal_segment_bytes}:
+            self._journal.renew()
 
     def _start(self) -> None:
-        self._checkpointer = Checkpointer(
+        directory = OpenDirectory(
             self.disk,
             self._journal,
             self._descriptors,
-            self._background,
-            self._syncers,
             self._options,
             self._clock,
-        )
-        self._committer = Committer(
-            self.disk,
-            self._journal,
-            self._descriptors,
-            self._checkpointer,
-            self._writer,
-            self._options,
-            self._clock,
-        )
-        self._checkpointer.freed = self._committer.kick
-        self.upkeep = Upkeep(
-            self.disk,
-            self._journal,
-            self._descriptors,
-            self._committer,
-            self._checkpointer,
-            self._housekeeping,
-            self._options,
             self._time_of_day,
         )
+        self._checkpointer = Checkpointer(directory, self._background, self._syncers)
+        self._committer = Committer(directory, self._checkpointer, self._writer)
+        self._checkpointer.freed = self._committer.kick
+        self.upkeep = Upkeep(directory, self._committer, self._checkpointer, self._housekeeping)
         self._checkpoints = asyncio.create_task(self._checkpointer.run(), name="checkpoints")
         self._ticker = self._loop.call_later(TICK_SECONDS, self._tick)
         self._started = True
@@ -226,27 +210,28 @@ class Storage:
         self._committer.submit(appends, done)
 
     def read(
-        self, record_log: RecordLog, places: Sequence[Place]
+        self, record_log: RecordLog, places: Sequence[Place], cut: Cut = payload
     ) -> list[bytes] | asyncio.Future[list[bytes]]:
-        """Return objects: at once when they are in memory, else as a future.
+        """Return objects, or what else `cut` takes: at once when in memory, else as a future.
 
         Raises:
             DamagedRecord: One of them does not read back as it was written.
         """
-        found = record_log.read_now(places)
+        found = record_log.read_now(places, cut)
         if found is not None:
             return found
-        return self._loop.run_in_executor(self._readers, record_log.read, places)
+        return self._loop.run_in_executor(self._readers, record_log.read, places, cut)
 
     async def open_thread(self, org: str, thread_id: str) -> ThreadLog:
         """Open a thread that its catalogue lists.
 
         Raises:
             DamagedRecord: Its file is missing, unreadable at its head, or another's.
-            WriteRefused: It misses lines that the journal holds, and will have them soon.
+            WriteRefused: Nothing of it has reached its file, which will have it soon.
         """
         opened = ThreadLog(thread_path(org, thread_id), self.disk, self._descriptors)
-        self._committer.check_whole(opened.path)
+        if isinstance(owed := self._committer.owed_log(opened.path), ThreadLog):
+            return owed
         await self._loop.run_in_executor(self._readers, self._opener.thread, opened, thread_id)
         return opened
 
@@ -255,10 +240,10 @@ class Storage:
 
         Raises:
             DamagedRecord: It is missing though there are threads, or unreadable at its head.
-            WriteRefused: It misses lines that the journal holds, and will have them soon.
         """
         opened = CatalogLog(catalog_path(org), self.disk, self._descriptors)
-        self._committer.check_whole(opened.path)
+        if isinstance(owed := self._committer.owed_log(opened.path), CatalogLog):
+            return owed
         await self._loop.run_in_executor(self._readers, self._opener.catalog, opened, org)
         return opened
 

@@ -76,7 +76,7 @@ def salvage(
         if b'"k":"%b"' % log.REMOVE.encode() in data:
             text += "; A DELETION STOOD THERE: unless it is named below, what it deleted is back"
         yield Deed(path, offset, text)
-    gap = read_gap(disk, path)
+    gap = found.gap or read_gap(disk, path)
     if gap is not None:
         # Written into the header: no key of what is lost is given out again.
         found.last_key = max(found.last_key, gap.last_key)
@@ -90,7 +90,7 @@ def salvage(
             yield Deed(path, offset, text)
         index = Index(last_key=found.last_key, last_ms=found.last_ms)
         draft = Draft(disk, log, found.generation + 1, index)
-        draft.begin(owner, org)
+        draft.begin(owner, org, sealed=found.sealed)
         out = stack.enter_context(disk.opened(draft.path, create=True))
         for key in sorted({*found.live, *added}):
             if key in added:

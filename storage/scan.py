@@ -10,7 +10,15 @@ import msgspec
 from storage.append import LogHeader
 from storage.durable import Disk
 from storage.errors import DamagedRecord
-from storage.record import DATA_AT, HEADER, LINE_BYTES_MAX, RecordError, parse, prefix
+from storage.record import (
+    DATA_AT,
+    HEADER,
+    LINE_BYTES_MAX,
+    RecordError,
+    parse,
+    prefix,
+    stated_length,
+)
 from storage.record_log import RecordLog
 
 _STARTS = b'{"c":"'
@@ -93,16 +101,11 @@ def _damaged(buffer: bytes, place: int, base: int, fault: str, stop: int = 0) ->
         fault: Why the line is not sound.
         stop: Behind its first newline in `buffer`; 0 when there is none.
     """
-    kind, sequence, end = "", -1, 0
-    try:
-        kind, sequence, data_length = prefix(buffer[place : place + DATA_AT])
-    except (RecordError, IndexError):
-        pass
-    else:
-        said = place + DATA_AT + data_length + 2
-        if said in (stop, len(buffer)) or buffer.startswith(_STARTS, said):
-            end = said
-    end = end or _next_start(buffer, stop)
+    kind, sequence, _ = prefix(buffer[place : place + DATA_AT])
+    length = stated_length(buffer, place)
+    said = place + length
+    is_borne_out = said in (stop, len(buffer)) or buffer.startswith(_STARTS, said)
+    end = said if length and is_borne_out else _next_start(buffer, stop)
     return Line(base + place, buffer[place:end], kind, sequence, fault)
 
 

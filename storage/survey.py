@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from storage.append import LogHeader
+from storage.attribution import keys_about
 from storage.durable import Disk
 from storage.errors import DamagedRecord
-from storage.gap import read_gap
+from storage.gap import Gap, find_gap, read_gap
 from storage.index import unpack
-from storage.loading import keys_about
-from storage.record import ADDS, DATA_AT, REMOVES, REPLACES, RecordError, prefix
+from storage.loading import own_sidecar
+from storage.record import ADDS, REMOVES, REPLACES, halves, stated_length
 from storage.record_log import RecordLog
 from storage.scan import Line, lines, misfit, read_header
 
@@ -57,7 +58,8 @@ class Survey:
     Attributes:
         header: Its first line; None when that is unreadable.
         foreign: The file is another log's, as its header says.
-        gap: Lines that stood behind its end are lost.
+        sealed: What it holds is sealed, as its header or one of its messages says.
+        gap: What is known of lines that stood behind its end and are lost.
         live: The newest sound version of each record, by key.
         tombstones: Sound ones, by the key of what they removed.
         doubtful: Sound versions of what a damaged line may have removed.
@@ -69,7 +71,8 @@ class Survey:
 
     header: LogHeader | None = None
     foreign: bool = False
-    gap: bool = False
+    sealed: bool = False
+    gap: Gap | None = None
     live: dict[int, Place] = field(default_factory=dict)
     tombstones: dict[int, Place] = field(default_factory=dict)
     doubtful: dict[int, Place] = field(default_factory=dict)
@@ -81,7 +84,7 @@ class Survey:
     @property
     def is_sound(self) -> bool:
         """Tell whether the log is as it was written."""
-        return self.header is not None and not self.foreign and not self.gap and not self.damaged
+        return not (self.header is None or self.foreign or self.gap or self.damaged)
 
 
 def survey(log: RecordLog, disk: Disk, owner: str) -> Survey:
@@ -95,7 +98,7 @@ def survey(log: RecordLog, disk: Disk, owner: str) -> Survey:
     Raises:
         OSError: It cannot be read.
     """
-    found = Survey(gap=read_gap(disk, log.path) is not None)
+    found = Survey(gap=read_gap(disk, log.path))
     with disk.opened(log.path) as descriptor:
         start = 0
         try:
@@ -104,8 +107,11 @@ def survey(log: RecordLog, disk: Disk, owner: str) -> Survey:
             pass
         else:
             found.foreign = found.header.id != owner
+            found.sealed = found.header.sealed is True
             found.generation = found.header.generation
             found.last_key, found.last_ms = found.header.last_key, found.header.last_ms
+            sidecar = own_sidecar(log, disk, descriptor, found.generation)
+            found.gap = find_gap(disk, log.path, sidecar, disk.size(descriptor))
         reader = _Reader(log, found)
         for line in lines(disk, descriptor, start, disk.size(descriptor)):
             reader.take(line)
@@ -150,6 +156,7 @@ class _Reader:
             # A version whose first line is lost is the record all the same.
             found.live[key] = Place(line.offset, len(line.data))
             found.last_ms = max(found.last_ms, self._log.created_ms(line.payload))
+            found.sealed |= self._log.BY_SEQUENCE and bool(halves(line.data)[1])
         self._newest = max(self._newest, key)
 
     def _set_aside(self, line: Line, fault: str) -> None:
@@ -179,22 +186,16 @@ class _Reader:
         return keys
 
 
-def _said(line: Line) -> int:
-    """Tell how long a damaged line says to be, in bytes; 0 when it cannot be told."""
-    try:
-        return DATA_AT + prefix(line.data[:DATA_AT])[2] + 2
-    except (RecordError, IndexError):
-        return 0
-
-
 def _may_remove(line: Line) -> bool:
     """Tell whether a damaged line was a tombstone, for all that is known."""
-    return len(line.data) != _said(line) or len(line.data) <= _TOMBSTONE_LINE_BYTES_MAX
+    return (
+        len(line.data) != stated_length(line.data, 0) or len(line.data) <= _TOMBSTONE_LINE_BYTES_MAX
+    )
 
 
 def _adds_max(line: Line) -> int:
     """Tell how many records a damaged line may have added."""
-    if len(line.data) <= _said(line):
+    if len(line.data) <= stated_length(line.data, 0):
         return 0 if line.kind in REPLACES or line.kind in REMOVES else 1
     return max(1, len(line.data) // _LINE_BYTES_MIN)
 

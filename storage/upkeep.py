@@ -14,11 +14,7 @@ from storage.checkpoint import Checkpointer
 from storage.clearing import clear
 from storage.committer import Committer
 from storage.compaction import Compactor
-from storage.datadir import ORG_NAME, ORGS, THREAD_FILE, org_path
-from storage.descriptors import Descriptors
-from storage.durable import Disk
-from storage.journal import Journal
-from storage.options import Options
+from storage.datadir import ORG_NAME, ORGS, THREAD_FILE, OpenDirectory, org_path
 from storage.reaper import Reaper
 from storage.record_log import RecordLog
 
@@ -30,24 +26,20 @@ class Upkeep:
 
     def __init__(
         self,
-        disk: Disk,
-        journal: Journal,
-        descriptors: Descriptors,
+        directory: OpenDirectory,
         committer: Committer,
         checkpointer: Checkpointer,
         executor: Executor,
-        options: Options,
-        time_of_day: Callable[[], float],
     ) -> None:
         """Take what it works on; all waiting for the disk happens on the executor."""
-        self._disk = disk
-        self._journal = journal
+        self._disk = directory.disk
+        self._journal = directory.journal
+        self._options = directory.options
         self._committer = committer
         self._checkpointer = checkpointer
         self._executor = executor
-        self._options = options
-        self._compactor = Compactor(disk, descriptors, committer, executor)
-        self._reaper = Reaper(disk, journal, descriptors, executor, options, time_of_day)
+        self._compactor = Compactor(directory, committer, executor)
+        self._reaper = Reaper(directory, executor)
         self._tasks: set[asyncio.Task[object]] = set()
         self._clearing = asyncio.Lock()
         self._loop = asyncio.get_running_loop()

@@ -13,7 +13,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from storage import Options, Storage
+from storage import Options, Storage, WriteFailed, WriteRefused
 from tests.crash.askers import Askers
 from tests.crash.copying import Copier
 from tests.crash.environment import checking, simulated
@@ -190,7 +190,7 @@ class History:
             self._look(storage)
             await clients.open(list(setting.orgs))
             await clients.verify(self._contents())
-        except OSError as error:
+        except (OSError, WriteFailed, WriteRefused) as error:
             if not disk.faults.injected:
                 raise Violation(f"no start: {error}") from error
             disk.faults.end()

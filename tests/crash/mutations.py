@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from storage import datadir, engine, recovery, segment
+from storage import datadir, engine, recovery, segment, segment_file
 from storage.checkpoint import Checkpointer
 from storage.committer import Committer
 from storage.compaction import Compactor
@@ -75,13 +75,13 @@ def fill_gaps(patch: pytest.MonkeyPatch) -> None:
 
 
 def redo_what_a_failed_write_left(patch: pytest.MonkeyPatch) -> None:
-    class Endless(Header):
-        @classmethod
-        def unpack(cls, data: bytes) -> Header | None:
-            header = Header.unpack(data)
-            return header and header._replace(through=1_000_000)
+    segment_header = segment_file.segment_header
 
-    patch.setattr(recovery, "Header", Endless)
+    def endless(disk: Disk, number: int) -> Header | None:
+        header = segment_header(disk, number)
+        return header and header._replace(through=1_000_000)
+
+    patch.setattr(recovery, "segment_header", endless)
     patch.setattr(recovery, "_check_whole", lambda *arguments: None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,7 +35,7 @@ Mutation = Callable[[pytest.MonkeyPatch], None]
 
 
 def open_a_log_that_is_owed_lines(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Owed, "check", lambda self, path: None)
+    patch.setattr(Owed, "log_of", lambda self, path: None)
 
 
 def let_a_log_that_is_owed_lines_take_more(patch: pytest.MonkeyPatch) -> None:
@@ -97,39 +98,25 @@ def write_on_to_the_generation_that_was_replaced(patch: pytest.MonkeyPatch) -> N
 def forget_the_highest_key_in_a_compaction(patch: pytest.MonkeyPatch) -> None:
     original = Draft.begin
 
-    def begin(self: Draft, owner: str, org: str) -> None:
+    def begin(self: Draft, *arguments: Any, **named: Any) -> None:
         self.index.last_key = 0
-        original(self, owner, org)
+        original(self, *arguments, **named)
 
     patch.setattr(Draft, "begin", begin)
 
 
 def trust_a_sidecar_of_another_generation(patch: pytest.MonkeyPatch) -> None:
-    original = loading.load_sidecar
-
-    def load_any(record_log: RecordLog, disk: Disk, descriptor: int, size: int) -> bool:
-        try:
-            sidecar = index.unpack(disk.read_file(record_log.sidecar_path))
-        except OSError:
-            return False
-        if sidecar is None:
-            return original(record_log, disk, descriptor, size)
-        record_log.index, record_log.end = sidecar.index, min(sidecar.covered, size)
-        return True
-
-    patch.setattr(loading, "load_sidecar", load_any)
+    patch.setattr(loading, "_fits", lambda *arguments: True)
 
 
 def trust_a_sidecar_whatever_its_log_has_behind_it(patch: pytest.MonkeyPatch) -> None:
-    original = loading.load_sidecar
+    original = loading.own_sidecar
 
-    def load_whole(record_log: RecordLog, disk: Disk, descriptor: int, size: int) -> bool:
-        fits = original(record_log, disk, descriptor, size)
-        if fits:
-            record_log.end = size
-        return fits
+    def whole(record_log: RecordLog, disk: Disk, descriptor: int, generation: int) -> Any:
+        sidecar = original(record_log, disk, descriptor, generation)
+        return sidecar and replace(sidecar, covered=disk.size(descriptor))
 
-    patch.setattr(loading, "load_sidecar", load_whole)
+    patch.setattr(loading, "own_sidecar", whole)
 
 
 def write_a_sidecar_that_is_ahead_of_its_log(patch: pytest.MonkeyPatch) -> None:
@@ -182,17 +169,11 @@ def start_a_copy_as_if_it_were_the_original(patch: pytest.MonkeyPatch) -> None:
 
 
 def leave_half_made_threads_in_a_copy(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(adoption, "_bury", lambda *arguments: None)
+    patch.setattr(adoption._Adoption, "_bury", lambda *arguments: None)
 
 
 def keep_the_journal_of_a_copy(patch: pytest.MonkeyPatch) -> None:
-    create = Journal.create
-
-    def only_once(disk: Disk, segment_bytes: int) -> None:
-        if Journal.segment_bytes(disk) != {segment_bytes}:
-            create(disk, segment_bytes)
-
-    patch.setattr(Journal, "create", only_once)
+    patch.setattr(Journal, "renew", lambda self: None)
 
 
 def drop_tombstones_whose_file_is_still_there(patch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from storage import CatalogLog, Options, Storage, ThreadLog, WriteRefused
 from storage.check import check
-from storage.journal import SEGMENTS, segment_path
+from storage.segment_file import SEGMENTS, segment_path
 from tests.storage.fragile_disk import FragileDisk, Held, failing
 from tests.storage.samples import (
     ORG,
