@@ -44,9 +44,5 @@ def killed_before_an_old_sidecar_goes(seed: int) -> list[Doom]:
     return [Doom(1 + 7 * seed % 60, "before draft.Draft.take_name.unlink")]
 
 
-def killed_behind_the_reaper(seed: int) -> list[Doom]:
-    return [Doom(1 + 7 * seed % 60, "after reaper.Reaper._remove.unlink", power=seed % 2 > 0)]
-
-
 def copied(seed: int) -> list[Doom]:
     return [Doom(copied=True), Doom(20 + 7 * seed % 90, power=seed % 2 > 0)]

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from ragen_actor.actors import sweep
 from ragen_actor.actors.actor import Actor, State
 from ragen_actor.actors.thread_actor import ThreadActor
 from storage import index
@@ -60,13 +59,3 @@ def answer_before_anything_is_committed(patch: pytest.MonkeyPatch) -> None:
         self._guard(envelope, then)
 
     patch.setattr(Actor, "_commit", commit)
-
-
-def sweep_without_a_last_look_for_deleted_threads(patch: pytest.MonkeyPatch) -> None:
-    original = sweep._reap
-
-    async def once(storage: Any, report: Any, *, now: bool) -> None:
-        if not report.logs:
-            await original(storage, report, now=now)
-
-    patch.setattr(sweep, "_reap", once)

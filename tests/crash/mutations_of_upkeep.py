@@ -28,14 +28,9 @@ from storage.durable import Disk
 from storage.engine import Storage
 from storage.journal import Journal
 from storage.owed import Owed
-from storage.reaper import Reaper
 from storage.record_log import RecordLog
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
-
-
-def open_a_log_that_is_owed_lines(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Owed, "log_of", lambda self, path: None)
 
 
 def let_a_log_that_is_owed_lines_take_more(patch: pytest.MonkeyPatch) -> None:
@@ -141,18 +136,6 @@ def remove_a_file_before_its_tombstone_is_durable(patch: pytest.MonkeyPatch) -> 
     patch.setattr(Storage, "commit", commit)
 
 
-def remove_a_file_that_the_journal_names(patch: pytest.MonkeyPatch) -> None:
-    original = Reaper.reap
-
-    async def reap(self: Reaper, age_seconds: float, files_max: int) -> int:
-        for grave in list(self._graves):
-            self._graves.remove(grave)
-            self._graves.append(grave._replace(use=-1))
-        return await original(self, age_seconds, files_max)
-
-    patch.setattr(Reaper, "reap", reap)
-
-
 def leave_what_was_deleted_in_the_journal(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Journal, "clear", lambda self, number: None)
 
@@ -170,10 +153,6 @@ def start_a_copy_as_if_it_were_the_original(patch: pytest.MonkeyPatch) -> None:
 
 def leave_half_made_threads_in_a_copy(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(adoption._Adoption, "_bury", lambda *arguments: None)
-
-
-def keep_the_journal_of_a_copy(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Journal, "renew", lambda self: None)
 
 
 def drop_tombstones_whose_file_is_still_there(patch: pytest.MonkeyPatch) -> None:

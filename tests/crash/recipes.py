@@ -16,6 +16,7 @@ FIRST_SEEDS = {
 """Where looking for a history begins; all later ones are looked at too."""
 
 UNREACHED = {
+    "adoption._Adoption._append": "cut off anywhere: tests/crash/test_adoption.py",
     "gap.": "only damage makes a gap: tests/storage/test_recovery.py",
     "recovery._set_aside": "only a damaged journal is set aside: tests/storage/test_recovery.py",
     "recovery.cut_torn_tail": "only damage and torn copies: tests/storage/test_adoption.py",
