@@ -143,7 +143,8 @@ def _redo(disk: Disk, path: str, frames: list[Frame], outcome: Outcome, *, is_co
         _stop(disk, frames, "the file is missing", outcome, is_copy=is_copy)
         return False
     with disk.opened(path, create=new) as descriptor:
-        generation = None if new else generation_of(disk, path, descriptor)
+        # In a copy that passed before the file was made there are frames of later ones behind.
+        generation = frames[0].generation if new else generation_of(disk, path, descriptor)
         size = disk.size(descriptor)
         end = 0
         frames = [each for each in frames if generation in (None, each.generation)]

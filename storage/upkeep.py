@@ -41,6 +41,7 @@ class Upkeep:
         self._compactor = Compactor(directory, committer, executor)
         self._reaper = Reaper(directory, executor)
         self._tasks: set[asyncio.Task[object]] = set()
+        self._clearing = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self._spawn(self._reaper.run(), "reaper")
 
@@ -122,9 +123,13 @@ class Upkeep:
             WriteRefused: Writes came so fast that a segment was never free.
             OSError: The disk fails.
         """
-        work = clear(self._journal, self._committer, self.checkpoint, self._executor)
         # A segment in hand is let go again though whoever asked has left.
-        await asyncio.shield(self._spawn(work, "clearing of the journal"))
+        await asyncio.shield(self._spawn(self._clear_journal(), "clearing of the journal"))
+
+    async def _clear_journal(self) -> None:
+        # One that goes on though its asker left would let go what the next one writes zeros upon.
+        async with self._clearing:
+            await clear(self._journal, self._committer, self.checkpoint, self._executor)
 
     async def organisations(self) -> list[str]:
         """Return every organisation that has a folder."""

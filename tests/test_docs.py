@@ -205,7 +205,17 @@ def test_the_backup_lines_of_the_readme_make_sound_copies(
         assert main(["check", "--data-dir", str(copy)]) == Exit.FINE
 
 
-@pytest.mark.parametrize("promise", [row[1] for row in (*table("promise"), *table("figure"))])
+KEPT_BY = [
+    *(row[1] for row in (*table("promise"), *table("figure"))),
+    *(each for row in table("durability") for each in row[1].split("; ")),
+]
+
+
+def test_there_are_six_promises_of_durability() -> None:
+    assert len(table("durability")) == 6
+
+
+@pytest.mark.parametrize("promise", KEPT_BY)
 def test_every_promise_names_a_test_that_exists(promise: str) -> None:
     found = re.fullmatch(r"\[`(tests/\S+\.py)::(test_\w+)`\]\((\S+)\)", promise)
     assert found, f"no link to a test: {promise}"

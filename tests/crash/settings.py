@@ -46,12 +46,17 @@ class Doom:
 
     Attributes:
         crash_at: The change of the disk at which the process ends; 0 if it is closed instead.
-        crash_in: The call in or before which it ends, the first such one from there on.
+        crash_in: The call in or before which it ends, or the named point before or after which it
+            does (`before journal.Journal.rotate.write_durable`); the first such one from there on.
         power: The power goes with it.
         faulty: The calls that fail now and then.
+        faulty_from: The first call, counted over the life, that may.
+        copied: A copy is made meanwhile; what follows befalls the copy too.
     """
 
     crash_at: int = 0
     crash_in: str = ""
     power: bool = False
     faulty: frozenset[str] = frozenset()
+    faulty_from: int = 0
+    copied: bool = False
