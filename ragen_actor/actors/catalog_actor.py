@@ -155,8 +155,8 @@ class CatalogActor(Actor):
             sealed=True if encrypted else msgspec.UNSET,
         )
         try:
-            entry = self._entry(data, encrypted.key if encrypted else b"")
-            appends = [thread_log.header(header), *turns, *entry]
+            entry = self.log.add(self.log.next_number, data, encrypted.key if encrypted else b"")
+            appends = [*self._first_line(), thread_log.header(header), *turns, entry]
         except RecordError as error:
             raise thread_too_long() from error
 
@@ -167,12 +167,16 @@ class CatalogActor(Actor):
 
         self._commit(envelope, appends, committed)
 
-    def _entry(self, data: bytes, key: bytes) -> list[Append]:
-        """The line of a new thread, and before the first one the catalogue's own header."""
+    def _first_line(self) -> list[Append]:
+        """Before the first thread of all, return the header of the catalogue.
+
+        As the first of its unit it also makes the catalogue's file before there is a folder for
+        threads beside it: so a copy that has passed by the one has not seen the other either.
+        """
         log = self.log
-        first = not log.end and not log.pending
-        header = [log.header(LogHeader(id=self.org, org=self.org))] if first else []
-        return [*header, log.add(log.next_number, data, key)]
+        if log.end or log.pending > 1:
+            return []
+        return [log.header(LogHeader(id=self.org, org=self.org))]
 
     def _new_id(self) -> tuple[str, int]:
         """Return a new thread's id, greater than all before, and its creation time.

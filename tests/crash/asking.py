@@ -11,6 +11,7 @@ import msgspec
 
 from ragen_actor import actors, schema
 from ragen_actor.actors import Limits, Registry
+from ragen_actor.actors.sweep import compact_thread
 from ragen_actor.errors import Damaged, InvalidRequest, NotFound, RagenError, Unavailable
 from storage import DamagedRecord, Storage, StorageError, WriteRefused
 from storage.append import Append, Done
@@ -76,7 +77,6 @@ class Asking:
             mailbox_commands_max=rng.choice([4, 1024]),
             idle_seconds=rng.choice([2.0, 300.0]),
             resident_bytes_max=rng.choice([1, 20_000, 1 << 28]),
-            pending_bytes_max=rng.choice([20_000, 1 << 26]),
             page_bytes_max=rng.choice([2000, 1 << 23]),
         )
         self.registry = Registry(storage, limits, clock=self._clock, random=rng.getrandbits)
@@ -188,7 +188,7 @@ class Asking:
         """Have a thread's log rewritten."""
         now = self._rng.random() < 0.7
         await self._asked(
-            lambda: self.registry.compact_thread(org, thread, now=now),
+            lambda: compact_thread(self.registry, org, thread, now=now),
             lambda: self._is_gone(org, thread, None),
         )
 

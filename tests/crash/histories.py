@@ -13,7 +13,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from storage import Options, Storage, WriteFailed, WriteRefused
+from storage import Storage, WriteFailed, WriteRefused
 from tests.crash.askers import Askers
 from tests.crash.copying import Copier
 from tests.crash.environment import checking, simulated
@@ -161,23 +161,12 @@ class History:
 
     async def _live(self, disk: FakeDisk, scheduler: Scheduler, *, last: bool) -> str:
         setting, rng = self.setting, self.rng
-        options = Options(
-            data_dir=disk.root,
-            journal_segment_bytes=setting.segment_bytes,
-            disk_reserve_bytes=1,
-            checkpoint_seconds=setting.checkpoint_seconds,
-            dirty_files_max=setting.dirty_files_max,
-            open_files_max=setting.open_files_max,
-            compact_dead_ratio=0.2,
-            compact_dead_bytes=setting.compact_dead_bytes,
-            reap_seconds=setting.reap_seconds,
-        )
 
         def now() -> float:
             return 1_700_000_000 + self._born + scheduler.now
 
         storage = await self._door.STORAGE.take(
-            options,
+            setting.options(disk.root),
             disk,
             executors=scheduler.executor,
             clock=scheduler.clock,
