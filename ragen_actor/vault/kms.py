@@ -54,7 +54,7 @@ _UNREACHABLE = (aws.HTTPClientError, aws.ConnectionError, TimeoutError)
 
 # At the level debug these log every answer's body, and with it the unwrapped keys.
 for _talkative in ("aiobotocore", "botocore"):
-    logging.getLogger(_talkative).setLevel(logging.INFO)
+    logging.getLogger(_talkative).setLevel(logging.WARNING)
 
 
 class KmsMasterKey:
