@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
-import secrets
 import signal
 import time
 from collections.abc import Callable, Coroutine
@@ -16,6 +15,7 @@ from aiohttp import web
 from ragen_actor.actors import Limits, Registry
 from ragen_actor.actors.sweep import Report, sweep
 from ragen_actor.control import REPORT_SECONDS, Control
+from ragen_actor.entropy import Entropy
 from ragen_actor.keyring import KEYS_FILE, Keyring
 from ragen_actor.settings import Config
 from ragen_actor.token_bucket import TokenBuckets
@@ -285,7 +285,7 @@ def _registry(config: Config, storage: Storage) -> Registry:
             page_bytes_max=config.storage.page_bytes_max,
         ),
         clock=time.time,
-        random=secrets.randbits,
+        random=Entropy().bits,
     )
 
 

@@ -152,8 +152,9 @@ class Connection(web.RequestHandler):
             self.data_received(later)
 
     def _is_idle(self) -> bool:
-        """Tell whether the framework waits for a request."""
-        return self._waiter is not None and not self._waiter.done()
+        """Tell whether the framework waits for a request, or has not begun to."""
+        waiter = self._waiter
+        return not self._request_count if waiter is None else not waiter.done()
 
     def _give(self, data: bytes) -> None:
         """Let the framework have bytes, and note whether they leave a head incomplete."""

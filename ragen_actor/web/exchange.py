@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Protocol
 
+from ragen_actor.entropy import Entropy
 from ragen_actor.keyring import Key
 from ragen_actor.token_bucket import Taken
 from ragen_actor.web.routes import Route
+
+_entropy = Entropy()
 
 
 class Fields(Protocol):
@@ -73,7 +75,7 @@ class Exchange:
         self.peer = peer
         self.version = version
         self.started = started
-        self.id = "req_" + os.urandom(16).hex()
+        self.id = f"req_{_entropy.bits(128):032x}"
         self.keeps_open = keeps_open
         self.key: Key | None = None
         self.taken: Taken | None = None

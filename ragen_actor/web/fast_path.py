@@ -144,25 +144,25 @@ class FastPath:
         self._fields = Fields()
         self._fields_count = 0
         self._target = b""
+        parser, fields = self._parser, self._fields.raw
         try:
-            self._parser.feed_data(data[: self._head_bytes])
+            parser.feed_data(data[: self._head_bytes])
             # The parser has seen that this is a number.
-            length = int(self._fields.raw.get(b"content-length", b"0"))
+            length = int(fields[b"content-length"]) if b"content-length" in fields else 0
         except (httptools.HttpParserError, ValueError):
             self._renew()
             return False
-        fields = self._fields.raw
-        is_plain = fields.keys().isdisjoint(_UNUSUAL) and len(fields) == self._fields_count
-        if is_plain:
+        if len(fields) == self._fields_count and fields.keys().isdisjoint(_UNUSUAL):
             self.due = self._head_bytes + length
             if (
                 self._target.startswith(_THREADS)
                 and self._target.isascii()
-                and self._parser.get_method() in _METHODS
-                and self._parser.get_http_version() == "1.1"
+                and parser.get_method() in _METHODS
+                and parser.get_http_version() == "1.1"
                 and self._fields_count <= _FIELDS_MAX
                 and b"host" in fields
-                and length <= min(BODY_BYTES_MAX, self._gate.bodies.bytes_max)
+                and length <= BODY_BYTES_MAX
+                and length <= self._gate.bodies.bytes_max
                 and (len(data) == self.due or self._is_known())
             ):
                 return True
