@@ -256,13 +256,11 @@ class ThreadActor(Entry):
         self._deleting = True
         self._commit(envelope, (append,), committed)
 
-    def _end(self, envelope: Envelope) -> None:
-        super()._end(envelope)
-        if envelope.changes is not None:
-            self._changing.discard(envelope.changes)
-            # A delete whose outcome was unknown may take effect later.
-            self._doubtful = self._doubtful or self._deleting
-            self._deleting = False
+    def _changed(self, key: int) -> None:
+        self._changing.discard(key)
+        # A delete whose outcome was unknown may take effect later.
+        self._doubtful = self._doubtful or self._deleting
+        self._deleting = False
 
     def _place(self, message_id: str) -> Place:
         sequence = schema.message_sequence(message_id)

@@ -70,7 +70,9 @@ class Exchange:
         keeps_open: bool = True,
     ) -> None:
         self.method = method
-        self.path, _, self.query = _origin_form(target).partition("?")
+        if not target.startswith("/"):
+            target = _origin_form(target)
+        self.path, _, self.query = target.partition("?")
         self.fields = fields
         self.peer = peer
         self.version = version
@@ -82,12 +84,10 @@ class Exchange:
 
 
 def _origin_form(target: str) -> str:
-    """Return path and query of a request's target, which a proxy may have sent with its host.
+    """Return path and query of a target that a proxy has sent with its host.
 
     Source: RFC 9112, 3.2.2.
     """
-    if target.startswith("/"):
-        return target
     _, _, rest = target.partition("://")
     _, slash, path = rest.partition("/")
     return slash + path if slash else target

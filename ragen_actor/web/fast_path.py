@@ -11,7 +11,6 @@ request has one parser, and what a request means is for the gate to say on both 
 
 from __future__ import annotations
 
-from asyncio import Future
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -28,36 +27,24 @@ _HEAD_BYTES_MAX: Final = 16 * 1024
 _FIELDS_MAX: Final = 100
 _METHODS: Final = {name.encode(): name for name in ("GET", "POST", "PATCH", "DELETE")}
 _THREADS: Final = b"/v1/threads"
-_UNUSUAL: Final = frozenset((b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"))
+_UNUSUAL: Final = frozenset(("content-encoding", "expect", "transfer-encoding", "upgrade"))
 
 
 class Line(Protocol):
     """A connection, as the fast path needs it."""
 
-    @property
-    def peer(self) -> str | None:
-        """The address of the other end."""
+    peer: str | None
 
     def send(self, rendered: bytes, *, keeps_open: bool) -> None:
         """Write an answer, then go on with the connection or end it."""
 
 
-class Fields:
-    """Header fields as they came; of each name there is one."""
-
-    __slots__ = ("raw",)
-
-    def __init__(self) -> None:
-        self.raw: dict[bytes, bytes] = {}
-
-    def get(self, name: str, default: str, /) -> str:
-        """Return the value under a name in lower case, or the default."""
-        value = self.raw.get(name.encode())
-        return default if value is None else value.decode("utf-8", "surrogateescape")
+class Fields(dict[str, str]):
+    """Header fields by their names in lower case; of each name there is one."""
 
     def getall(self, name: str, default: Sequence[str], /) -> Sequence[str]:
-        """Return the only value under a name in lower case, or the default."""
-        return (self.get(name, ""),) if name.encode() in self.raw else default
+        """Return the only value under a name, or the default."""
+        return (self[name],) if name in self else default
 
 
 class FastPath:
@@ -79,6 +66,7 @@ class FastPath:
         "_fields_count",
         "_gate",
         "_head_bytes",
+        "_keeps_open",
         "_line",
         "_parser",
         "_room",
@@ -104,8 +92,14 @@ class FastPath:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header field; the parser calls this."""
-        self._fields.raw[name.lower()] = value
+        # The parser leaves the blanks behind a value, which are no part of it.
+        text = value.rstrip(b" \t").decode("utf-8", "surrogateescape")
+        self._fields[name.decode().lower()] = text
         self._fields_count += 1
+
+    def on_headers_complete(self) -> None:
+        """Note what the parser forgets at the end of the request; the parser calls this."""
+        self._keeps_open = self._parser.should_keep_alive()
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes that begin a request, or go on with the one that is held.
@@ -141,15 +135,15 @@ class FastPath:
         self._head_bytes = data.find(b"\r\n\r\n", 0, _HEAD_BYTES_MAX) + 4
         if self._head_bytes < 4:
             return False
-        self._fields = Fields()
+        self._fields = fields = Fields()
         self._fields_count = 0
         self._target = b""
-        parser, fields = self._parser, self._fields.raw
+        parser = self._parser
         try:
             parser.feed_data(data[: self._head_bytes])
             # The parser has seen that this is a number.
-            length = int(fields[b"content-length"]) if b"content-length" in fields else 0
-        except (httptools.HttpParserError, ValueError):
+            length = int(fields.get("content-length", "0"))
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade, ValueError):
             self._renew()
             return False
         if len(fields) == self._fields_count and fields.keys().isdisjoint(_UNUSUAL):
@@ -160,7 +154,7 @@ class FastPath:
                 and parser.get_method() in _METHODS
                 and parser.get_http_version() == "1.1"
                 and self._fields_count <= _FIELDS_MAX
-                and b"host" in fields
+                and "host" in fields
                 and length <= BODY_BYTES_MAX
                 and length <= self._gate.bodies.bytes_max
                 and (len(data) == self.due or self._is_known())
@@ -192,7 +186,7 @@ class FastPath:
             self._fields,
             peer=self._line.peer,
             started=gate.clock(),
-            keeps_open=parser.should_keep_alive(),
+            keeps_open=self._keeps_open,
         )
         self._exchange = exchange
         self.busy = True
@@ -202,21 +196,23 @@ class FastPath:
             gate.admit(exchange)
             gate.bodies.hold(len(body))
             self._room = len(body)
-            reply = gate.ask(exchange, body)
+            gate.ask(exchange, body, self)
         except Exception as error:
-            self._end(gate.refuse(exchange, error))
-            return
-        if reply.done():
-            self._answered(reply)
-        else:
-            reply.add_done_callback(self._answered)
+            if not self.busy:
+                raise  # It has its answer: this is about something else.
+            self.set_exception(error)
 
-    def _answered(self, reply: Future[bytes]) -> None:
-        error = reply.exception()
-        if error is None:
-            self._end(self._gate.answer(self._exchange, reply.result()))
-        else:
-            self._end(self._gate.refuse(self._exchange, error))
+    def done(self) -> bool:
+        """Tell whether no request waits for an answer."""
+        return not self.busy
+
+    def set_result(self, body: bytes, /) -> None:
+        """Send the answer to the request."""
+        self._end(self._gate.answer(self._exchange, body))
+
+    def set_exception(self, error: Exception, /) -> None:
+        """Send the answer to a request that did not go well."""
+        self._end(self._gate.refuse(self._exchange, error))
 
     def _end(self, rendered: bytes) -> None:
         self._gate.bodies.give_back(self._room)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ragen_actor import schema
+from ragen_actor.actors.sweep import compact_catalog, compact_thread
 from ragen_actor.errors import InvalidRequest
 from ragen_actor.vault.errors import DataKeyLost
 from storage.check import check
@@ -85,8 +86,8 @@ async def test_compaction_repair_and_recovery_keep_what_is_sealed(tmp_path: Path
         ids = await vault.house.ids(thread_id)
         await vault.house.modify_message(thread_id, ids[0], metadata={"a": "b"})
         await vault.house.delete_message(thread_id, ids[3])
-        assert await vault.house.registry.compact_thread(ORG, thread_id, now=True)
-        await vault.house.registry.compact_catalog(ORG, now=True)
+        assert await compact_thread(vault.house.registry, ORG, thread_id, now=True)
+        await compact_catalog(vault.house.registry, ORG, now=True)
         assert await vault.texts(thread_id) == ["one", "two", "three"]
         await refuses_plain_text(vault, thread_id)
     assert b'"sealed":true' in log_of(data_dir, thread_id).read_bytes().splitlines()[0]
