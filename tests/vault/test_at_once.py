@@ -10,6 +10,7 @@ import pytest
 
 from ragen_actor import schema
 from ragen_actor.actors.sealed import GetSealedThread, ReplaceKey, read_page
+from ragen_actor.actors.sweep import compact_catalog, compact_thread
 from tests.actors.house import done
 from tests.vault.vault_house import ORG, SECRET, VaultHouse, key_file, opened, said
 
@@ -60,8 +61,8 @@ async def test_a_metadata_change_and_a_compaction_at_once_lose_nothing(vault: Va
     ]
     await asyncio.gather(
         *changes[:25],
-        vault.house.registry.compact_thread(ORG, thread_id, now=True),
-        vault.house.registry.compact_catalog(ORG, now=True),
+        compact_thread(vault.house.registry, ORG, thread_id, now=True),
+        compact_catalog(vault.house.registry, ORG, now=True),
         *changes[25:],
     )
     page = await vault.door.list_messages(ORG, thread_id, schema.ListQuery(limit=100, order="asc"))
