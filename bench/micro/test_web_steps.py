@@ -19,7 +19,7 @@ CURSOR = THREAD.message_id(500)
 class Wire:
     """The far end of a connection: it keeps the last answer."""
 
-    peer = "127.0.0.1"
+    peer: str | None = "127.0.0.1"
 
     def __init__(self) -> None:
         self.answer = b""

@@ -125,7 +125,7 @@ class Connection(web.RequestHandler):
         """Write an answer of the fast path's."""
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
-        if self.transport is None:
+        if self.transport is None or self.transport.is_closing():
             return
         self.transport.write(rendered)
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_seconds

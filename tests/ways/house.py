@@ -6,7 +6,6 @@ for, so that two answers can be compared; nothing needs a thread, a disk or time
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +17,9 @@ from typing import Any, cast
 from aiohttp import web
 
 from ragen_actor import server
+from ragen_actor.actors.mailbox import Reply
 from ragen_actor.config import Config
+from ragen_actor.errors import RagenError
 from ragen_actor.keyring import KEYS_FILE, Keyring, create_key
 from ragen_actor.settings import Server
 from ragen_actor.web.answer import Answer as Rendered
@@ -46,22 +47,20 @@ class EchoActor:
     fails_with: Exception | None = None
     trouble: None = None
 
-    def ask_catalog(self, org: str, command: object) -> asyncio.Future[bytes]:
-        return self._ask(f"{org}: {command}")
+    def tell_catalog(self, org: str, command: object, reply: Reply) -> None:
+        self._tell(f"{org}: {command}", reply)
 
-    def ask_thread(self, org: str, thread_id: str, command: object) -> asyncio.Future[bytes]:
-        return self._ask(f"{org}/{thread_id}: {command}")
+    def tell_thread(self, org: str, thread_id: str, command: object, reply: Reply) -> None:
+        self._tell(f"{org}/{thread_id}: {command}", reply)
 
-    def _ask(self, asked: str) -> asyncio.Future[bytes]:
+    def _tell(self, asked: str, reply: Reply) -> None:
         if self.raises is not None:
             raise self.raises
         self.asked.append(asked)
-        reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         if self.fails_with is not None:
-            reply.set_exception(self.fails_with)
-            return reply
-        self.when(lambda: reply.set_result(json.dumps({"asked": asked}).encode()))
-        return reply
+            reply.set_exception(cast(RagenError, self.fails_with))
+        else:
+            self.when(lambda: reply.set_result(json.dumps({"asked": asked}).encode()))
 
 
 class CountingGate(Gate):
