@@ -136,11 +136,11 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
         loop.add_signal_handler(number, stop.set)
     connections_max = _connections_max(config)
     keys = MasterKeys(config)
-    await keys.start()
     storage = await Storage.take(_options(config, connections_max))
     try:
         keyring = Keyring(config.storage.data_dir / KEYS_FILE)
         keyring.load()
+        await keys.start()
         gate = _gate(config, keyring)
         api_server = _api_server(config, gate, connections_max)
         runner = web.ServerRunner(api_server, handle_signals=False)
@@ -154,6 +154,7 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
         )
         await site.start()
     except BaseException:
+        await keys.close()
         await storage.close()
         raise
     try:

@@ -83,7 +83,7 @@ def encode(kind: str, sequence: int, data: bytes, sealed: bytes = b"") -> bytes:
         kind: One letter of `KINDS`.
         sequence: 0..9_999_999_999.
         data: The object.
-        sealed: Any bytes that belong to it and are read by `sealed` alone; often none.
+        sealed: Any bytes that belong to it and read by `halves` alone; often none.
 
     Raises:
         RecordError: The line would be longer than `LINE_BYTES_MAX`.

@@ -10,7 +10,7 @@ from storage import DamagedRecord, LogHeader, Storage, ThreadLog
 from storage.append import Append
 from storage.errors import StorageError, WriteRefused
 from tests.crash.fake_disk import FakeDisk
-from tests.crash.logs import Violation
+from tests.crash.logs import Violation, sealed_of
 from tests.crash.model import Model
 from tests.crash.readings import Org, Readings
 
@@ -112,13 +112,13 @@ class Session(Readings):
         org.newest = key = max(ms << 16, org.newest + 1)
         thread = f"thread-{key:016x}{rng.getrandbits(64):016x}"
         log = self.storage.new_thread(org.name, thread)
-        turns = [log.add(each, self._message(each)) for each in range(1, rng.randrange(6))]
+        turns = [log.add(each, *self._message(each)) for each in range(1, rng.randrange(6))]
         size = sum(len(each.line) for each in turns)
         header = LogHeader(id=thread, org=org.name, create_bytes=size)
         catalog = org.catalog
         first = not catalog.end and not catalog.pending
         entry = [catalog.header(LogHeader(id=org.name, org=org.name))] if first else []
-        entry.append(catalog.add(catalog.next_number, self._object(thread)))
+        entry.append(catalog.add(catalog.next_number, *self._object(thread)))
 
         def created() -> None:
             self.storage.tend(catalog)
@@ -128,7 +128,7 @@ class Session(Readings):
 
     def append(self, org: Org, thread: str, log: ThreadLog) -> Answer:
         """Add a message."""
-        line = log.add(log.next_sequence, self._message(log.next_sequence))
+        line = log.add(log.next_sequence, *self._message(log.next_sequence))
         return self._hold(org, thread, [line], None, lambda: self.storage.tend(log))
 
     def _change(self, org: Org, thread: str, log: ThreadLog) -> Answer | None:
@@ -136,16 +136,16 @@ class Session(Readings):
         if not keys:
             return None
         key = self._rng.choice(keys)
-        message = self._message(key)
+        message, sealed = self._message(key)
         gone = self._rng.random() < 0.4
-        line = log.remove(key, message) if gone else log.replace(key, message)
+        line = log.remove(key, message) if gone else log.replace(key, message, sealed)
         return self._hold(org, thread, [line], (thread, key), lambda: self.storage.tend(log))
 
     def _modify_thread(self, org: Org, thread: str) -> Answer | None:
         if thread in org.changing:
             return None
         catalog = org.catalog
-        line = catalog.replace(catalog.next_number, self._object(thread))
+        line = catalog.replace(catalog.next_number, *self._object(thread))
         return self._hold(org, thread, [line], thread, lambda: self.storage.tend(catalog))
 
     def _delete_thread(self, org: Org, thread: str) -> Answer | None:
@@ -216,13 +216,17 @@ class Session(Readings):
             raise Violation(f"a sound log takes nothing: {error}") from error
         return answer
 
-    def _message(self, sequence: int) -> bytes:
+    def _message(self, sequence: int) -> tuple[bytes, bytes]:
         ms = int(self.time_of_day() * 1000)
         identity = f"msg-{ms:012x}{sequence:08x}{self._rng.getrandbits(48):012x}"
         return self._object(identity)
 
-    def _object(self, identity: str) -> bytes:
+    def _object(self, identity: str) -> tuple[bytes, bytes]:
+        """Make an object and what is sealed with it: with every other one something is."""
         rng = self._rng
         size = rng.choice([0, 40, 40, 200, 900, rng.randrange(6000)])
         text = f"{rng.getrandbits(40):010x}" * (size // 10)
-        return f'{{"id":"{identity}","n":{rng.getrandbits(60)},"text":"{text}"}}'.encode()
+        number = rng.getrandbits(60)
+        seals = number % 2
+        data = f'{{"id":"{identity}","n":{number},"seals":{seals},"text":"{text}"}}'.encode()
+        return data, sealed_of(data)
