@@ -11,22 +11,24 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import inspect
 
+from ragen_actor.bounds import allowed, setting_type
 from ragen_actor.settings import (
     DEFAULT_TIER,
     SECTIONS,
+    TIER_SECTIONS,
     UNLIMITED_TIER,
     Actors,
     Config,
     Log,
-    RequestsPerMinute,
     Server,
     Storage,
     TierName,
+    Upstream,
     default_tiers,
 )
 
@@ -40,6 +42,7 @@ __all__ = [
     "Log",
     "Server",
     "Storage",
+    "Upstream",
     "allowed",
     "load_config",
     "setting_type",
@@ -85,7 +88,7 @@ def load_config(
         ConfigError: A file cannot be read, or a setting is unknown or out of its bounds.
     """
     given: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
-    given["tiers"] = default_tiers()
+    given |= {section: default_tiers() for section in TIER_SECTIONS}
     places: dict[tuple[str, str], str] = {}
 
     def take(settings: Iterable[_Setting], *, strict: bool) -> None:
@@ -94,7 +97,7 @@ def load_config(
             places[setting.section, setting.key] = setting.place
 
     take(_from_file(file), strict=True)
-    take(_from_environment(environ, given["tiers"]), strict=False)
+    take(_from_environment(environ, given), strict=False)
     options = {
         ("storage", "data_dir", "--data-dir"): data_dir,
         ("server", "host", "--host"): host,
@@ -112,45 +115,13 @@ def load_config(
         server=Server(**given["server"]),
         storage=Storage(**given["storage"]),
         actors=Actors(**given["actors"]),
+        upstream=Upstream(**given["upstream"]),
         log=Log(**given["log"]),
         tiers=given["tiers"],
+        generation_tiers=given["generation_tiers"],
     )
     _check_together(config, places)
     return config
-
-
-def setting_type(section: str, key: str) -> Any:
-    """Return the annotated type of one setting, which holds its bounds.
-
-    Raises:
-        KeyError: There is no such setting.
-    """
-    if section == "tiers":
-        return RequestsPerMinute
-    return {item.name: item.type for item in msgspec.structs.fields(SECTIONS[section])}[key]
-
-
-def allowed(kind: Any) -> str:
-    """Say in words what a setting of this type may be: `a whole number from 0 to 65535`."""
-    match inspect.type_info(kind):
-        case inspect.IntType(ge=low, le=high, multiple_of=None):
-            return f"a whole number from {low} to {high}"
-        case inspect.IntType(ge=low, le=high, multiple_of=unit):
-            return f"a whole number from {low} to {high}, a multiple of {unit}"
-        case inspect.FloatType(ge=low, le=high):
-            return f"a number from {low} to {high}"
-        case inspect.BoolType():
-            return "true or false"
-        case inspect.LiteralType():
-            return "one of " + ", ".join(f'"{value}"' for value in get_args(kind))
-        case inspect.VarTupleType(item_type=inspect.StrType(pattern=None)):
-            return 'a list of addresses or networks, as ["10.0.0.0/8"]'
-        case inspect.VarTupleType():
-            return 'a list of origins, as ["https://app.example"], or ["*"] for all'
-        case inspect.CustomType():
-            return "the path of a directory"
-        case _:
-            return "an address or a host name"
 
 
 def _from_file(file: Path | None) -> Iterator[_Setting]:
@@ -159,7 +130,7 @@ def _from_file(file: Path | None) -> Iterator[_Setting]:
             return
         file = DEFAULT_FILE
     for section, table in _read(file).items():
-        if section not in SECTIONS and section != "tiers":
+        if section not in _sections():
             raise ConfigError(f"{file}: [{section}]: {_unknown(section, _sections(), 'section')}")
         if not isinstance(table, dict):
             raise ConfigError(
@@ -167,7 +138,7 @@ def _from_file(file: Path | None) -> Iterator[_Setting]:
             )
         for key, value in table.items():
             place = f"{file}: [{section}] {key}"
-            if section == "tiers":
+            if section in TIER_SECTIONS:
                 _check_tier_name(key, place)
             elif key not in _keys(section):
                 elsewhere = [other for other in SECTIONS if key in _keys(other)]
@@ -193,14 +164,20 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: is no TOML: {error}") from None
 
 
-def _from_environment(environ: Mapping[str, str], tiers: Iterable[str]) -> Iterator[_Setting]:
+def _from_environment(
+    environ: Mapping[str, str], given: Mapping[str, Iterable[str]]
+) -> Iterator[_Setting]:
     names = {
         f"{_PREFIX}{section}_{key}".upper(): (section, key)
         for section in SECTIONS
         for key in _keys(section)
     }
     # A variable changes a tier's rate but makes no tier: a misspelt one would go unnoticed.
-    names |= {f"{_PREFIX}TIERS_{tier}".upper(): ("tiers", tier) for tier in tiers}
+    names |= {
+        f"{_PREFIX}{section}_{tier}".upper(): (section, tier)
+        for section in TIER_SECTIONS
+        for tier in given[section]
+    }
     for name in sorted(environ):
         if not name.startswith(_PREFIX):
             continue
@@ -229,7 +206,7 @@ def _convert(setting: _Setting, *, strict: bool) -> Any:
         raise ConfigError(
             f"{setting.place}: must be {allowed(kind)}, not {shown:.200}{reason}"
         ) from None
-    if (setting.section, setting.key) == ("tiers", UNLIMITED_TIER) and converted != 0:
+    if setting.section in TIER_SECTIONS and setting.key == UNLIMITED_TIER and converted != 0:
         raise ConfigError(f"{setting.place}: must stay 0, which means no limit, not {converted}")
     return converted
 
@@ -254,6 +231,10 @@ def _check_tier_name(name: str, place: str) -> None:
 
 def _check_together(config: Config, places: Mapping[tuple[str, str], str]) -> None:
     """Check what no setting can be checked for alone, naming both and where they stand."""
+    for tier in config.generation_tiers:
+        if tier not in config.tiers:
+            place = places["generation_tiers", tier]
+            raise ConfigError(f"{place}: {_unknown(tier, config.tiers, 'tier')}")
     body = ("server", "body_bytes_max", config.server.body_bytes_max)
     for section, key, value, factor in (
         # A body becomes one batch, and a batch must fit a segment beside what frames it.
@@ -276,7 +257,7 @@ def _keys(section: str) -> tuple[str, ...]:
 
 
 def _sections() -> list[str]:
-    return [*SECTIONS, "tiers"]
+    return [*SECTIONS, *TIER_SECTIONS]
 
 
 def _unknown(name: str, names: Iterable[str], noun: str) -> str:

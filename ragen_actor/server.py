@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import resource
 import secrets
 import signal
@@ -17,14 +18,16 @@ from ragen_actor.actors import Limits, Registry
 from ragen_actor.actors.sweep import Report, sweep
 from ragen_actor.control import REPORT_SECONDS, Control
 from ragen_actor.keyring import KEYS_FILE, Keyring
-from ragen_actor.settings import Config
+from ragen_actor.settings import DEFAULT_TIER, Config
 from ragen_actor.token_bucket import TokenBuckets
+from ragen_actor.upstream import Upstream, api_key
 from ragen_actor.web.access import AccessLog
 from ragen_actor.web.body import Bodies
 from ragen_actor.web.call import Api
 from ragen_actor.web.connections import ApiServer
 from ragen_actor.web.cors import Cors
 from ragen_actor.web.gate import Gate
+from ragen_actor.web.generation import Generation
 from storage import Options, Storage
 
 log = logging.getLogger(__name__)
@@ -97,7 +100,8 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
     try:
         keyring = Keyring(config.storage.data_dir / KEYS_FILE)
         keyring.load()
-        gate = _gate(config, keyring)
+        upstream = _upstream(config, connections_max)
+        gate = _gate(config, keyring, upstream)
         api_server = _api_server(config, gate, connections_max)
         runner = web.ServerRunner(api_server, handle_signals=False)
         await runner.setup()
@@ -135,9 +139,11 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
         watching.cancel()
         await control.stop()
         await site.stop()
-        await _drain(registry, api_server.stop_by - loop.time())
+        left = api_server.stop_by - loop.time()
+        await asyncio.gather(_drain(registry, left), upstream.stop(left))
     finally:
         await runner.cleanup()
+        await upstream.stop(0.0)
         await storage.close()
     log.info("stopped")
     return 0
@@ -180,7 +186,8 @@ def _options(config: Config, connections_max: int = 0) -> Options:
     """Fit what storage keeps open to what the process may have open."""
     settings = config.storage
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    budget = allowed - 2 * connections_max - _DESCRIPTORS_RESERVED
+    # Of those served, half may each have a connection to the upstream too.
+    budget = allowed - 2 * connections_max - connections_max // 2 - _DESCRIPTORS_RESERVED
     # Each of the four segments may hold as many files open as one checkpoint syncs.
     dirty_files_max = min(settings.dirty_files_max, budget // 6)
     if dirty_files_max < settings.dirty_files_max:
@@ -206,15 +213,36 @@ def _options(config: Config, connections_max: int = 0) -> Options:
     )
 
 
-def _gate(config: Config, keyring: Keyring) -> Gate:
+def _upstream(config: Config, connections_max: int) -> Upstream:
+    """Return the upstream; clients that wait for it leave room for those who want threads."""
+    return Upstream(
+        config.upstream,
+        api_key(config.upstream.api_key_env, os.environ),
+        requests_max=min(config.upstream.connections_max, max(1, connections_max // 2)),
+    )
+
+
+def _generation_tiers(config: Config) -> dict[str, int]:
+    rates = config.generation_tiers
+    return {tier: rates.get(tier, rates[DEFAULT_TIER]) for tier in config.tiers}
+
+
+def _gate(config: Config, keyring: Keyring, upstream: Upstream) -> Gate:
     server = config.server
+    bodies = Bodies(
+        bytes_max=server.body_bytes_max,
+        all_bytes_max=server.bodies_bytes_max,
+        seconds_max=server.body_seconds_max,
+    )
     return Gate(
         keyring=keyring,
         buckets=TokenBuckets(config.tiers),
-        bodies=Bodies(
-            bytes_max=server.body_bytes_max,
-            all_bytes_max=server.bodies_bytes_max,
-            seconds_max=server.body_seconds_max,
+        bodies=bodies,
+        generation=Generation(
+            upstream,
+            buckets=TokenBuckets(_generation_tiers(config)),
+            bodies=bodies,
+            bytes_max=config.upstream.body_bytes_max,
         ),
         cors=Cors(server.cors_origins),
         access_log=AccessLog(server.proxy_networks()) if server.access_log else None,

@@ -21,6 +21,28 @@ UNLIMITED_TIER = "unlimited"
 
 # Labels of 1 to 63 characters, beyond which name resolution itself fails; an address is one too.
 HostName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_:%-]{1,63}(\.[A-Za-z0-9_:%-]{1,63})*\.?$")]
+BaseUrl = Annotated[
+    str,
+    Meta(
+        # No user, no query, no fragment: nothing that could hide in it or be sent on by accident.
+        pattern=r"^(https?://[A-Za-z0-9._:\[\]-]+(/[A-Za-z0-9._~-]+)*/?)?$",
+        description="an address of http or https, or nothing",
+    ),
+]
+VariableName = Annotated[
+    str,
+    Meta(
+        pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$",
+        description="the name of an environment variable, or nothing",
+    ),
+]
+UpstreamPath = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?!(threads|assistants)(/|$))[a-z0-9_-]+(/[a-z0-9_-]+)*$",
+        description='a list of paths below /v1, as ["chat/completions"], without threads',
+    ),
+]
 Origin = Annotated[str, Meta(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^/\s]+)$")]
 TierName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 RequestsPerMinute = Annotated[int, Meta(ge=0, le=1_000_000)]
@@ -123,6 +145,40 @@ class Actors(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pending_bytes_max: Annotated[int, Meta(ge=64 * KIB, le=TIB)] = 64 * MIB
 
 
+class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The OpenAI-compatible server that generates, to which requests for it are passed on.
+
+    Attributes:
+        base_url: Where it is, as a client of OpenAI's takes it; empty: none, and 501.
+        api_key_env: The environment variable that holds its API key; empty: it asks for none.
+        paths: What is passed on, each with all that lies below it; all else is 404.
+        connections_max: Requests at it at once, half of `Server.connections_max` at most;
+            beyond it 503. Each may take half a MiB of memory and a descriptor.
+        connect_seconds_max: Seconds for a connection to it to be made; beyond it 504.
+        silent_seconds_max: Seconds it may neither take nor send anything; beyond it 504, or the
+            end of the answer. A model that thinks is silent too.
+        body_bytes_max: Bytes of one request body, which streams through; beyond it 413.
+    """
+
+    base_url: BaseUrl = ""
+    api_key_env: VariableName = ""
+    paths: tuple[UpstreamPath, ...] = (
+        "chat/completions",
+        "completions",
+        "responses",
+        "embeddings",
+        "models",
+        "moderations",
+        "files",
+        "images",
+        "audio",
+    )
+    connections_max: Annotated[int, Meta(ge=1, le=65536)] = 256
+    connect_seconds_max: Annotated[float, Meta(ge=0.1, le=600)] = 10.0
+    silent_seconds_max: Annotated[float, Meta(ge=0.1, le=86400)] = 600.0
+    body_bytes_max: Annotated[int, Meta(ge=64 * KIB, le=TIB)] = GIB
+
+
 class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is written to standard error.
 
@@ -144,12 +200,16 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         tiers: Requests per minute of each tier that a key can have; 0 means no limit. A key
             whose tier is missing here has `default`.
+        generation_tiers: The same for what is passed on to the upstream, which is counted
+            apart; a tier that is missing here has the `default` of this table.
     """
 
     server: Server = Server()
     storage: Storage = Storage()
     actors: Actors = Actors()
+    upstream: Upstream = Upstream()
     tiers: Mapping[str, int] = msgspec.field(default_factory=default_tiers)
+    generation_tiers: Mapping[str, int] = msgspec.field(default_factory=default_tiers)
     log: Log = Log()
 
 
@@ -157,6 +217,10 @@ SECTIONS: Mapping[str, type[Struct]] = {
     "server": Server,
     "storage": Storage,
     "actors": Actors,
+    "upstream": Upstream,
     "log": Log,
 }
-"""Every section of fixed keys; `tiers` is the one whose keys the operator chooses."""
+"""Every section of fixed keys."""
+
+TIER_SECTIONS = ("tiers", "generation_tiers")
+"""The sections whose keys the operator chooses: the names of tiers."""

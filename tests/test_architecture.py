@@ -24,12 +24,14 @@ FLOORS = ("cli", "server", "control", "web", "actors", "storage")
 # Rooms that every floor of ragen_actor may enter. They know nothing of the floors, but for what
 # stands here: keys are kept in lines of storage's format.
 ROOMS = {
+    "bounds": set(),
     "config": set(),
     "control_path": set(),
     "settings": set(),
     "errors": set(),
     "schema": set(),
     "token_bucket": set(),
+    "upstream": set(),
     "keyring": {"storage"},
     "key_changes": {"storage"},
     "key_file": {"storage"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -128,16 +129,18 @@ class Connection(web.RequestHandler):
     Attributes:
         head_since: When the head that is still incomplete began, on the event loop's clock; 0.0
             when none is awaited.
+        on_lost: Called once the client is gone; None while nobody has to know at once.
         held: What a client that waits to be served has sent already; None once it is served.
     """
 
-    __slots__ = ("_server", "_unread", "_unread_since", "head_since", "held")
+    __slots__ = ("_server", "_unread", "_unread_since", "head_since", "held", "on_lost")
 
     def __init__(self, server: ApiServer, **options: Any) -> None:
         super().__init__(server, **options)
         self._server = server
         self.head_since = 0.0
         self.held: bytes | None = None
+        self.on_lost: Callable[[], None] | None = None
         self._unread = 0
         self._unread_since = 0.0
 
@@ -160,6 +163,12 @@ class Connection(web.RequestHandler):
         """Take a client."""
         self.head_since = self._loop.time()
         super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Tell whoever works for this client that it is gone."""
+        if self.on_lost is not None:
+            self.on_lost()
+        super().connection_lost(exc)
 
     def serve(self) -> None:
         """Go on with what was sent while there was no room."""

@@ -2,6 +2,8 @@
 
     URL, method, key, organisation and project headers, token bucket, size of the body, body
 
+What is the upstream's passes the same checks, with a bucket of its own, and is then passed on.
+
 So nothing of a body is read for a stranger, and nothing is written for a request that is refused.
 What comes back through the door is always JSON with the same headers, whatever happened.
 """
@@ -18,6 +20,7 @@ from aiohttp import web
 from ragen_actor.errors import RagenError, RateLimited, Unauthenticated, Unavailable
 from ragen_actor.keyring import Key, Keyring
 from ragen_actor.token_bucket import Taken, TokenBuckets, rate_limit_headers, rate_limit_message
+from ragen_actor.upstream import Relayed
 from ragen_actor.web import routes
 from ragen_actor.web.access import AccessLog
 from ragen_actor.web.answer import Answer
@@ -31,6 +34,7 @@ from ragen_actor.web.error_map import (
     error_headers,
     status_and_type,
 )
+from ragen_actor.web.generation import Generation
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +57,7 @@ class Gate:
         keyring: Keyring,
         buckets: TokenBuckets,
         bodies: Bodies,
+        generation: Generation,
         cors: Cors,
         access_log: AccessLog | None,
         clock: Callable[[], float] = time.monotonic,
@@ -62,16 +67,18 @@ class Gate:
         self._keyring = keyring
         self._buckets = buckets
         self._bodies = bodies
+        self._generation = generation
         self._cors = cors
         self._access_log = access_log
         self._clock = clock
 
-    async def handle(self, request: web.BaseRequest) -> Answer:
+    async def handle(self, request: web.BaseRequest) -> Answer | Relayed:
         """Answer one request."""
         started = self._clock()
         path, _, query = _origin_form(request.raw_path).partition("?")
         request_id = _request_id()
         taken: Taken | None = None
+        buckets = self._buckets
         key: Key | None = None
         extra: dict[str, str] = {}
         status = 200
@@ -82,10 +89,14 @@ class Gate:
             elif request.method == "OPTIONS" and (allowed := self._preflight(request)) is not None:
                 body, extra, status = b"", allowed, 204
             else:
-                route = routes.find(request.method, path)
+                tail = self._generation.find(request.method, path)
+                if tail is None:
+                    route = routes.find(request.method, path)
+                else:
+                    buckets = self._generation.buckets
                 key = self._key(request.headers)
                 foreign = _is_foreign(key, request.headers)
-                taken = self._buckets.take(key.hash, key.tier, started)
+                taken = buckets.take(key.hash, key.tier, started)
                 if foreign:
                     taken = taken if taken.allowed else None  # It is no refusal for the rate.
                     raise Unauthenticated(
@@ -98,11 +109,23 @@ class Gate:
                         code="rate_limit_exceeded",
                         retry_after_ms=taken.retry_after_ms,
                     )
+                if tail is not None:
+                    self._served()
+                    relayed = await self._generation.pass_on(
+                        request,
+                        tail,
+                        query,
+                        request_id=request_id,
+                        taken=taken,
+                        cors=self._cors.headers(request.headers),
+                    )
+                    self._note(request, relayed.request_id, relayed.status, started, key)
+                    return relayed
                 body = await self._answer(request, route, key, query)
         except RagenError as error:
             status, kind = status_and_type(error)
             if isinstance(error, Unavailable) and taken is not None and key is not None:
-                taken = self._buckets.give_back(key.hash, key.tier, self._clock())
+                taken = buckets.give_back(key.hash, key.tier, self._clock())
             message = error.message if status != 500 else f"{error.message} ({request_id})"
             body = error_body(message, kind, error.param, error.code)
             extra = error_headers(error)
@@ -116,28 +139,45 @@ class Gate:
                 f"The server had an error while processing your request ({request_id}).",
                 SERVER_ERROR,
             )
-        seconds = self._clock() - started
-        if self._access_log is not None:
-            self._access_log.write(request, request_id, status, seconds, key)
+        seconds = self._note(request, request_id, status, started, key)
         if taken is not None and taken.limit:
             extra = {**extra, **rate_limit_headers(taken)}
         return self._write(request, status, body, request_id, seconds, extra, close=broken)
 
-    async def _answer(
-        self, request: web.BaseRequest, route: routes.Route, key: Key, query: str
-    ) -> bytes:
+    def _note(
+        self,
+        request: web.BaseRequest,
+        request_id: str,
+        status: int,
+        started: float,
+        key: Key | None,
+    ) -> float:
+        """Write the access log; return how long the request took, in seconds."""
+        seconds = self._clock() - started
+        if self._access_log is not None:
+            self._access_log.write(request, request_id, status, seconds, key)
+        return seconds
+
+    def _served(self) -> Api:
+        """Return what the handlers reach, unless it is not the time for requests."""
         if self.draining:
             raise Unavailable("The server is shutting down. Please try again.")
         if self.api is None:
             raise Unavailable("The server is starting. Please try again.")
+        return self.api
+
+    async def _answer(
+        self, request: web.BaseRequest, route: routes.Route, key: Key, query: str
+    ) -> bytes:
+        api = self._served()
         if request.method not in _BODY_METHODS:
             call = Call(key, route.thread_id, route.message_id, query, b"")
-            return await route.handler(self.api, call)
+            return await route.handler(api, call)
         room = self._bodies.take_room(request)
         try:
             sent = await self._bodies.read(request)
             call = Call(key, route.thread_id, route.message_id, query, sent)
-            return await route.handler(self.api, call)
+            return await route.handler(api, call)
         finally:
             self._bodies.give_back(room)
 
