@@ -48,7 +48,7 @@ class ServerProcess:
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.data_dir = data_dir
-        self._environ = environ or {}
+        self._environ = dict(environ or {})
         self.port = 0
         data_dir.parent.mkdir(parents=True, exist_ok=True)
         self._config = data_dir.with_suffix(".toml")

@@ -26,7 +26,7 @@ request sent in that moment would be lost."""
 END_SECONDS = 0.5
 """Kept of the time to stop, for those that are ended to say so to their clients."""
 
-_READ_BYTES = 64 * 1024
+_READ_BYTES = 32 * 1024
 _FIELD_BYTES_MAX = 16 * 1024
 _SENT_BY_THE_CLIENT_OR_NOT_AT_ALL = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _KEY = re.compile(r"[!-~]+")

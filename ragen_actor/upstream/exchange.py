@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 LEFT = 499
 """The status that the access log shows when the client left before there was an answer."""
 
+_PIECE_BYTES_MAX = 64 * 1024
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _KEY_REFUSED = frozenset((401, 407))
 
@@ -160,7 +161,7 @@ class Exchange:
         piece = b""
         if not reply.is_events:
             # Until there is something to send, a failure can still be told by its own status.
-            piece = await content.readany()
+            piece = await content.read(_PIECE_BYTES_MAX)
         self._reply = reply
         writer = self._request.writer
         mask = None
@@ -174,7 +175,7 @@ class Exchange:
                 reply.note(piece)
                 await self._write(piece if mask is None else mask.feed(piece))
             self.alive()
-            piece = await content.readany()
+            piece = await content.read(_PIECE_BYTES_MAX)
         if mask is not None:
             await self._write(mask.rest())
         await self._finish()

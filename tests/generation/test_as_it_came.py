@@ -79,7 +79,7 @@ async def test_an_answer_comes_back_as_it_was_sent(both: Passing) -> None:
     both.handler = answering(body, status=418, headers=fields)
     session = both.server.session
 
-    async with session.get("/v1/models", auto_decompress=False) as answer:  # type: ignore[call-arg]
+    async with session.get("/v1/models", auto_decompress=False) as answer:
         assert answer.status == 418
         assert await answer.read() == body
         got = [(name, answer.headers.getall(name)) for name in dict(fields)]
