@@ -20,7 +20,7 @@ from ragen_actor.control import REPORT_SECONDS, Control
 from ragen_actor.keyring import KEYS_FILE, Keyring
 from ragen_actor.settings import DEFAULT_TIER, Config
 from ragen_actor.token_bucket import TokenBuckets
-from ragen_actor.upstream import Upstream, api_key
+from ragen_actor.upstream import Upstream, api_key, warnings
 from ragen_actor.web.access import AccessLog
 from ragen_actor.web.body import Bodies
 from ragen_actor.web.call import Api
@@ -215,6 +215,8 @@ def _options(config: Config, connections_max: int = 0) -> Options:
 
 def _upstream(config: Config, connections_max: int) -> Upstream:
     """Return the upstream; clients that wait for it leave room for those who want threads."""
+    for warning in warnings(config.upstream):
+        log.warning("%s", warning)
     return Upstream(
         config.upstream,
         api_key(config.upstream.api_key_env, os.environ),

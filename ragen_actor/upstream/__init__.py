@@ -10,9 +10,9 @@ but for the few header fields that belong to one side alone. No more of a body i
 on its way, and nothing here waits for a thread or lets a thread wait.
 """
 
-from ragen_actor.upstream.client import Upstream, api_key
+from ragen_actor.upstream.client import Upstream, api_key, warnings
 from ragen_actor.upstream.exchange import Relayed
 from ragen_actor.upstream.reply import Ours
 from ragen_actor.upstream.targets import METHODS
 
-__all__ = ["METHODS", "Ours", "Relayed", "Upstream", "api_key"]
+__all__ = ["METHODS", "Ours", "Relayed", "Upstream", "api_key", "warnings"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, web
+from yarl import URL
 
 from ragen_actor import settings
 from ragen_actor.config import ConfigError
@@ -50,6 +51,16 @@ def api_key(variable: str, environ: Mapping[str, str]) -> str:
         what = "is not set" if not key else "holds a character that no key has"
         raise ConfigError(f"[upstream] api_key_env: the environment variable {variable} {what}")
     return key
+
+
+def warnings(upstream: settings.Upstream) -> Iterator[str]:
+    """Yield what an operator may not have meant."""
+    url = URL(upstream.base_url)
+    if upstream.base_url and not url.path.rstrip("/").endswith("/v1"):
+        yield f"[upstream] base_url does not end in /v1, as most do: {url}"
+    near = url.host in ("localhost", "127.0.0.1", "::1")
+    if upstream.api_key_env and url.scheme == "http" and not near:
+        yield f"[upstream] the key travels unencrypted to {url}"
 
 
 class Upstream:
@@ -125,6 +136,8 @@ class Upstream:
         self._running.add(exchange)
         self._idle.clear()
         connection.on_lost = lambda: exchange.end(ClientLeft())
+        if connection.transport is None:
+            connection.on_lost()
         try:
             headers = fields.to_upstream(request.raw_headers, self._api_key)
             return await exchange.run(self._open(), url, headers, body)

@@ -105,6 +105,8 @@ class Exchange:
         try:
             async with self._limit:
                 self._running = True
+                if self._failure is not None:
+                    raise self._failure
                 self.alive()
                 response = await session.request(
                     self._request.method, url, headers=headers, data=data, allow_redirects=False

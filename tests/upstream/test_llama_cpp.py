@@ -13,6 +13,7 @@ from tests.server_process import ROOT, ServerProcess
 
 EXAMPLE = ROOT / "examples" / "four_steps.py"
 SAID: Any = [{"role": "user", "content": "Where is my parcel?"}]
+NONSENSE: Any = "none"
 SAME: Any = {"model": "tiny", "seed": 7, "temperature": 0.0, "max_tokens": 40}
 VARYING = {"id", "created", "timings", "cached_tokens"}
 
@@ -106,7 +107,7 @@ def test_an_error_is_the_upstreams(through: openai.OpenAI, direct: openai.OpenAI
     bodies = []
     for client in (through, direct):
         with pytest.raises(openai.BadRequestError) as caught:
-            client.chat.completions.create(messages="none", model="tiny")  # type: ignore[call-overload]
+            client.chat.completions.create(messages=NONSENSE, model="tiny")
         bodies.append(caught.value.body)
 
     assert bodies[0] == bodies[1]
