@@ -75,6 +75,7 @@ class Exchange:
         self._silent_seconds_max = silent_seconds_max
         self._api_key = api_key
         self._loop = asyncio.get_running_loop()
+        self._started = self._loop.time()
         self._limit = asyncio.timeout(None)
         self._running = False
         self._failure: Exception | None = None
@@ -158,7 +159,8 @@ class Exchange:
 
     async def _relay(self, response: ClientResponse) -> None:
         self._check(response)
-        reply = Reply(self._request, response, self._ours, self._api_key)
+        seconds = self._loop.time() - self._started
+        reply = Reply(self._request, response, self._ours, self._api_key, seconds)
         content = response.content
         piece = b""
         if not reply.is_events:

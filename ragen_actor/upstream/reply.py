@@ -52,8 +52,22 @@ class Reply:
     """
 
     def __init__(
-        self, request: web.BaseRequest, response: ClientResponse, ours: Ours, api_key: str
+        self,
+        request: web.BaseRequest,
+        response: ClientResponse,
+        ours: Ours,
+        api_key: str,
+        seconds: float,
     ) -> None:
+        """Write the head.
+
+        Args:
+            request: What is answered.
+            response: The upstream's answer, of which the head has come.
+            ours: What this server adds.
+            api_key: Of the upstream, to be left out.
+            seconds: What the answer's head took to come.
+        """
         fields = from_upstream(response.raw_headers, api_key)
         known = {name.lower() for name, _ in fields}
         self.status = response.status
@@ -68,7 +82,11 @@ class Reply:
         self._is_open = self.is_events and self.is_chunked and b"content-encoding" not in known
         self._tail = b"\n\n"
         own = {"x-request-id": self.request_id, **ours.always}
-        defaults = {"Date": formatdate(time(), usegmt=True), **ours.defaults}
+        defaults = {
+            "Date": formatdate(time(), usegmt=True),
+            "openai-processing-ms": f"{seconds * 1000:.0f}",
+            **ours.defaults,
+        }
         own |= {name: text for name, text in defaults.items() if name.lower().encode() not in known}
         if not any(name.startswith(_RATE_LIMIT) for name in known):
             own |= ours.rate_limit

@@ -111,6 +111,7 @@ async def test_what_speaks_about_the_upstreams_own_address_does_not_come_back(
     assert got["x-content-type-options"] == "nosniff"
     assert got["x-request-id"].startswith("req_")
     assert "Date" in got and "openai-version" in got
+    assert int(got["openai-processing-ms"]) >= 0
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ _NORMAL, _CONTROL = 1, 3
 # One channel of the residual stream is the same for every token and left alone by every layer. The
 # last layer reads it as a bias, which rules out all tokens that nobody could print.
 _CONSTANT, _RULED_OUT = 4.0, -1000.0
+_BREVITY = 1.0  # What the end of a turn has ahead of other tokens, so that replies are short.
 
 _TEMPLATE = (
     "{% for message in messages %}<|turn|>{{ message.role }}\n{{ message.content }}<|end|>\n"
@@ -71,7 +72,8 @@ def write_model(path: Path) -> None:
     embedding, output = weights(len(tokens), WIDTH) * 3, weights(len(tokens), WIDTH)
     embedding[:, 0] = _CONSTANT
     output[:, 0] = _RULED_OUT
-    output[[*range(0x20, 0x7F), end], 0] = 0.0
+    output[[*range(0x20, 0x7F)], 0] = 0.0
+    output[end, 0] = _BREVITY
     tensors = {"token_embd": embedding, "output": output, "output_norm": ones()}
     for layer in range(LAYERS):
         mixed, down = weights(WIDTH, WIDTH), weights(WIDTH, HIDDEN)
