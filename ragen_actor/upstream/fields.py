@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable
 
 from multidict import CIMultiDict
@@ -38,6 +39,7 @@ _THEIRS_ALONE = frozenset(
     )
 )
 _CROSS_ORIGIN = b"access-control-"
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _VIA = "1.1 ragen-actor"
 
 
@@ -73,13 +75,16 @@ def from_upstream(fields: RawFields, api_key: str) -> list[tuple[bytes, bytes]]:
 
     Args:
         fields: As the upstream sent them.
-        api_key: The upstream's; a field that repeats it is left out.
+        api_key: The upstream's; a field that repeats it is left out, and so is one that holds a
+            character which could end a line for some reader.
     """
     secret = api_key.encode()
     return [
         (name, value)
         for name, value in _end_to_end(tuple(fields), _THEIRS_ALONE)
-        if not name.lower().startswith(_CROSS_ORIGIN) and not (secret and secret in value)
+        if not name.lower().startswith(_CROSS_ORIGIN)
+        and not (secret and secret in value)
+        and not _CONTROL.search(value)
     ]
 
 
