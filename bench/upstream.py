@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import http.client
-import os
 import socket
 import statistics
 import subprocess
@@ -25,6 +24,7 @@ import aiohttp
 from aiohttp import web
 
 from bench import servers
+from bench.machine import ROOT, require
 
 BODY = b'{"model":"m","messages":[{"role":"user","content":"What was my last question?"}]}'
 ANSWER = b'{"id":"c","object":"chat.completion","choices":[{"text":"' + b"y" * 440 + b'"}]}'
@@ -32,6 +32,7 @@ EVENT = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"word "}}]}\n
 EVENTS, STREAMS = 100, 200
 WHOLE, STREAM = "/v1/chat/completions", "/v1/responses"
 WARM_UP = 200
+START_SECONDS_MAX = 20.0
 
 
 def main() -> int:
@@ -42,26 +43,32 @@ def main() -> int:
     if arguments.serve:
         serve(arguments.serve)
         return 0
+    require("taskset")
     port = free_port()
     upstream = subprocess.Popen([sys.executable, "-m", "bench.upstream", "--serve", str(port)])
-    os.environ["RAGEN_UPSTREAM_BASE_URL"] = f"http://127.0.0.1:{port}/v1"
     try:
         wait_for(port)
-        with tempfile.TemporaryDirectory(dir=servers.ROOT, prefix=".bench-") as folder:
-            ours = servers.ours(Path(folder))
-            try:
-                print("| load | direct ms | through ms | added ms | CPU µs a request |")
-                print("|---|---|---|---|---|")
-                print(one_by_one(port, ours, arguments.requests))
-                before = ours.memory_mib()
-                print(at_once(port, ours))
-                print(f"\n{STREAMS} streams took {ours.memory_mib() - before:.0f} MiB of memory.")
-            finally:
-                ours.stop()
+        with tempfile.TemporaryDirectory(dir=ROOT, prefix=".bench-") as folder:
+            measure(Path(folder), port, arguments.requests)
     finally:
         upstream.terminate()
         upstream.wait()
     return 0
+
+
+def measure(folder: Path, port: int, requests: int) -> None:
+    """Start the server before the upstream, ask both, and print the table."""
+    rates = f"[generation_tiers]\n{servers.TIER} = 1000000\n"
+    config = f'[upstream]\nbase_url = "http://127.0.0.1:{port}/v1"\n{rates}'
+    (folder / "data").mkdir()
+    with servers.ours(folder, folder / "data", config=config) as ours:
+        print("| load | direct ms | through ms | added ms | CPU µs a request |")
+        print("|---|---|---|---|---|")
+        print(one_by_one(port, ours, requests))
+        before = ours.memory_bytes()
+        print(at_once(port, ours))
+        grown = (ours.memory_bytes() - before) / 2**20
+        print(f"\n{STREAMS} streams took {grown:.0f} MiB of memory.")
 
 
 def one_by_one(port: int, ours: servers.Server, requests: int) -> str:
@@ -153,7 +160,7 @@ def serve(port: int) -> None:
 
 
 def wait_for(port: int) -> None:
-    deadline = time.monotonic() + servers.START_SECONDS_MAX
+    deadline = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < deadline:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import msgspec
 from msgspec import inspect
 
-from ragen_actor.settings import SECTIONS, TIER_SECTIONS, RequestsPerMinute
+from ragen_actor.settings import SECTIONS, TIER_SECTIONS, KmsKeyId, RequestsPerMinute
 
 
 def setting_type(section: str, key: str) -> Any:
@@ -34,6 +34,10 @@ def allowed(kind: Any) -> str:
             return "true or false"
         case inspect.LiteralType():
             return "one of " + ", ".join(f'"{value}"' for value in get_args(kind))
+        case inspect.VarTupleType(item_type=inspect.CustomType()):
+            return 'a list of paths, as ["/etc/ragen/master.key"]'
+        case inspect.StrType() if kind is KmsKeyId:
+            return "the id, ARN or alias of a key in AWS KMS"
         case (
             inspect.Metadata(extra_json_schema={"description": words})
             | inspect.VarTupleType(

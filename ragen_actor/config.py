@@ -29,6 +29,7 @@ from ragen_actor.settings import (
     Storage,
     TierName,
     Upstream,
+    Vault,
     default_tiers,
 )
 
@@ -43,6 +44,7 @@ __all__ = [
     "Server",
     "Storage",
     "Upstream",
+    "Vault",
     "allowed",
     "load_config",
     "setting_type",
@@ -52,6 +54,8 @@ DEFAULT_FILE = Path("config.toml")
 """Read from the working directory, where it exists, when no file is named."""
 
 _PREFIX = "RAGEN_"
+_KMS_KEY_ID = "AWS_KMS_KEY_ID"
+"""Named by the product page; `RAGEN_VAULT_KMS_KEY_ID` outranks it."""
 
 
 class ConfigError(Exception):
@@ -79,7 +83,7 @@ def load_config(
 
     Args:
         file: A TOML file; None means `DEFAULT_FILE` where that exists.
-        environ: Environment variables, of which those that start with `RAGEN_` are read.
+        environ: Environment variables; `AWS_KMS_KEY_ID` and all that start with `RAGEN_` are read.
         data_dir: What `--data-dir` said.
         host: What `--host` said.
         port: What `--port` said.
@@ -116,6 +120,7 @@ def load_config(
         storage=Storage(**given["storage"]),
         actors=Actors(**given["actors"]),
         upstream=Upstream(**given["upstream"]),
+        vault=Vault(**given["vault"]),
         log=Log(**given["log"]),
         tiers=given["tiers"],
         generation_tiers=given["generation_tiers"],
@@ -178,6 +183,9 @@ def _from_environment(
         for section in TIER_SECTIONS
         for tier in given[section]
     }
+    if _KMS_KEY_ID in environ:
+        place = f"environment variable {_KMS_KEY_ID}"
+        yield _Setting("vault", "kms_key_id", environ[_KMS_KEY_ID], place)
     for name in sorted(environ):
         if not name.startswith(_PREFIX):
             continue

@@ -6,10 +6,9 @@ import asyncio
 import logging
 import os
 import resource
-import secrets
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 import uvloop
 from aiohttp import web
@@ -17,10 +16,12 @@ from aiohttp import web
 from ragen_actor.actors import Limits, Registry
 from ragen_actor.actors.sweep import Report, sweep
 from ragen_actor.control import REPORT_SECONDS, Control
+from ragen_actor.entropy import Entropy
 from ragen_actor.keyring import KEYS_FILE, Keyring
-from ragen_actor.settings import DEFAULT_TIER, Config
+from ragen_actor.settings import Config
 from ragen_actor.token_bucket import TokenBuckets
-from ragen_actor.upstream import Upstream, api_key, warnings
+from ragen_actor.vault import MasterKeys
+from ragen_actor.vault.rewrap import RewrapReport, rewrap
 from ragen_actor.web.access import AccessLog
 from ragen_actor.web.body import Bodies
 from ragen_actor.web.call import Api
@@ -68,18 +69,56 @@ def compact_alone(config: Config, *, now: bool, show: Callable[[Report], None]) 
         StorageError: It cannot be used, or the journal could not be cleared.
         OSError: The disk fails.
     """
-    return uvloop.run(_compact(config, now, show))
+    report = Report()
+    uvloop.run(
+        _alone(
+            config,
+            lambda storage, registry: sweep(storage, registry, report, now=now),
+            lambda: show(report),
+        )
+    )
+    return report
 
 
-async def _compact(config: Config, now: bool, show: Callable[[Report], None]) -> Report:
+def rewrap_alone(config: Config, *, show: Callable[[RewrapReport], None]) -> RewrapReport:
+    """Move the encrypted threads of a data directory that no server has to the new master key.
+
+    Args:
+        config: All settings.
+        show: Called every half second with how far it is.
+
+    Raises:
+        DataDirInUse: A server has it.
+        ConfigError: A master key file cannot be used.
+        RagenError: There is no master key, or it cannot be reached.
+        StorageError: The data directory cannot be used.
+        OSError: The disk fails.
+    """
+    report = RewrapReport()
+    keys = MasterKeys(config)
+
+    async def work(_: Storage, registry: Registry) -> None:
+        try:
+            await rewrap(registry, keys.data_keys, report)
+        finally:
+            await keys.close()
+
+    uvloop.run(_alone(config, work, lambda: show(report)))
+    return report
+
+
+async def _alone(
+    config: Config,
+    begin: Callable[[Storage, Registry], Coroutine[None, None, None]],
+    show: Callable[[], None],
+) -> None:
     storage = await Storage.open(_options(config))
     try:
         registry = _registry(config, storage)
-        report = Report()
-        work = asyncio.create_task(sweep(storage, registry, report, now=now))
+        work = asyncio.create_task(begin(storage, registry))
         try:
             while not work.done():
-                show(report)
+                show()
                 await asyncio.wait({work}, timeout=REPORT_SECONDS)
             await work
         finally:
@@ -87,7 +126,6 @@ async def _compact(config: Config, now: bool, show: Callable[[Report], None]) ->
             await registry.close()
     finally:
         await storage.close()
-    return report
 
 
 async def _serve(config: Config, announce: Callable[[str], None]) -> int:
@@ -96,12 +134,13 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     connections_max = _connections_max(config)
+    keys = MasterKeys(config)
+    await keys.start()
     storage = await Storage.take(_options(config, connections_max))
     try:
         keyring = Keyring(config.storage.data_dir / KEYS_FILE)
         keyring.load()
-        upstream = _upstream(config, connections_max)
-        gate = _gate(config, keyring, upstream)
+        gate = _gate(config, keyring, connections_max)
         api_server = _api_server(config, gate, connections_max)
         runner = web.ServerRunner(api_server, handle_signals=False)
         await runner.setup()
@@ -130,7 +169,7 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
             storage.recovered.batches,
         )
         watching = asyncio.create_task(_watch(keyring), name="keyring")
-        control = Control(config.storage.data_dir, storage, registry)
+        control = Control(config.storage.data_dir, storage, registry, keys.data_keys)
         await control.start()
         await stop.wait()
         log.info("stopping: what was accepted is answered first")
@@ -140,10 +179,11 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
         await control.stop()
         await site.stop()
         left = api_server.stop_by - loop.time()
-        await asyncio.gather(_drain(registry, left), upstream.stop(left))
+        await asyncio.gather(_drain(registry, left), gate.generation.upstream.stop(left))
     finally:
         await runner.cleanup()
-        await upstream.stop(0.0)
+        await gate.generation.upstream.stop(0.0)
+        await keys.close()
         await storage.close()
     log.info("stopped")
     return 0
@@ -202,6 +242,7 @@ def _options(config: Config, connections_max: int = 0) -> Options:
         data_dir=settings.data_dir,
         journal_segment_bytes=settings.journal_segment_bytes,
         disk_reserve_bytes=settings.disk_reserve_bytes,
+        pending_bytes_max=config.actors.pending_bytes_max,
         checkpoint_seconds=settings.checkpoint_seconds,
         dirty_files_max=dirty_files_max,
         sync_slow_seconds=settings.sync_slow_seconds,
@@ -213,23 +254,7 @@ def _options(config: Config, connections_max: int = 0) -> Options:
     )
 
 
-def _upstream(config: Config, connections_max: int) -> Upstream:
-    """Return the upstream; clients that wait for it leave room for those who want threads."""
-    for warning in warnings(config.upstream):
-        log.warning("%s", warning)
-    return Upstream(
-        config.upstream,
-        api_key(config.upstream.api_key_env, os.environ),
-        requests_max=min(config.upstream.connections_max, max(1, connections_max // 2)),
-    )
-
-
-def _generation_tiers(config: Config) -> dict[str, int]:
-    rates = config.generation_tiers
-    return {tier: rates.get(tier, rates[DEFAULT_TIER]) for tier in config.tiers}
-
-
-def _gate(config: Config, keyring: Keyring, upstream: Upstream) -> Gate:
+def _gate(config: Config, keyring: Keyring, connections_max: int) -> Gate:
     server = config.server
     bodies = Bodies(
         bytes_max=server.body_bytes_max,
@@ -240,12 +265,7 @@ def _gate(config: Config, keyring: Keyring, upstream: Upstream) -> Gate:
         keyring=keyring,
         buckets=TokenBuckets(config.tiers),
         bodies=bodies,
-        generation=Generation(
-            upstream,
-            buckets=TokenBuckets(_generation_tiers(config)),
-            bodies=bodies,
-            bytes_max=config.upstream.body_bytes_max,
-        ),
+        generation=Generation(config, os.environ, bodies, connections_max),
         cors=Cors(server.cors_origins),
         access_log=AccessLog(server.proxy_networks()) if server.access_log else None,
     )
@@ -269,11 +289,10 @@ def _registry(config: Config, storage: Storage) -> Registry:
             mailbox_commands_max=actors.mailbox_commands_max,
             idle_seconds=actors.idle_seconds,
             resident_bytes_max=actors.resident_bytes_max,
-            pending_bytes_max=actors.pending_bytes_max,
             page_bytes_max=config.storage.page_bytes_max,
         ),
         clock=time.time,
-        random=secrets.randbits,
+        random=Entropy().bits,
     )
 
 

@@ -39,11 +39,12 @@ VariableName = Annotated[
 UpstreamPath = Annotated[
     str,
     Meta(
-        pattern=r"^(?!(threads|assistants)(/|$))[a-z0-9_-]+(/[a-z0-9_-]+)*$",
+        pattern=r"^(?!threads|assistants)[a-z0-9_-]+(/[a-z0-9_-]+)*$",
         description='a list of paths below /v1, as ["chat/completions"], without threads',
     ),
 ]
 Origin = Annotated[str, Meta(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^/\s]+)$")]
+KmsKeyId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9:/_-]{0,2048}$")]
 TierName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 RequestsPerMinute = Annotated[int, Meta(ge=0, le=1_000_000)]
 
@@ -179,6 +180,27 @@ class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     body_bytes_max: Annotated[int, Meta(ge=64 * KIB, le=TIB)] = GIB
 
 
+class Vault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The master keys of encrypted threads.
+
+    Attributes:
+        kms_key_id: A symmetric key in AWS KMS, by id, ARN or alias; empty for none. The environment
+            variable AWS_KMS_KEY_ID says the same.
+        master_key_files: Files that `ragen-actor master-key create` made; the first wraps new
+            keys, all of them open what they wrapped.
+        wrap_with: Which of the two kinds wraps the keys of new threads, where both are set.
+        cache_seconds: Seconds an opened key stays in memory; less asks KMS more often, more lets
+            a key live longer after KMS would refuse it.
+        cache_keys_max: Opened keys in memory; one for each encrypted thread in use saves calls.
+    """
+
+    kms_key_id: KmsKeyId = ""
+    master_key_files: tuple[Path, ...] = ()
+    wrap_with: Literal["kms", "file"] = "kms"
+    cache_seconds: Annotated[float, Meta(ge=0, le=86400)] = 300.0
+    cache_keys_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
+
+
 class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is written to standard error.
 
@@ -208,6 +230,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     storage: Storage = Storage()
     actors: Actors = Actors()
     upstream: Upstream = Upstream()
+    vault: Vault = Vault()
     tiers: Mapping[str, int] = msgspec.field(default_factory=default_tiers)
     generation_tiers: Mapping[str, int] = msgspec.field(default_factory=default_tiers)
     log: Log = Log()
@@ -218,6 +241,7 @@ SECTIONS: Mapping[str, type[Struct]] = {
     "storage": Storage,
     "actors": Actors,
     "upstream": Upstream,
+    "vault": Vault,
     "log": Log,
 }
 """Every section of fixed keys."""

@@ -26,24 +26,28 @@ from storage.errors import (
     DataDirInUse,
     DataDirUnusable,
     NoRoom,
+    Overloaded,
     StorageError,
+    UnitTooLarge,
     WriteFailed,
     WriteRefused,
 )
 from storage.options import Options
-from storage.reader import Place
+from storage.reader import Cut, Place
 from storage.reaper import Tombstone
-from storage.record import RecordError
+from storage.record import RecordError, halves, payload, whole
 from storage.record_log import CatalogLog, RecordLog, ThreadLog
 
 __all__ = [
     "CatalogLog",
+    "Cut",
     "DamagedRecord",
     "DataDirInUse",
     "DataDirUnusable",
     "LogHeader",
     "NoRoom",
     "Options",
+    "Overloaded",
     "Place",
     "RecordError",
     "RecordLog",
@@ -51,6 +55,10 @@ __all__ = [
     "StorageError",
     "ThreadLog",
     "Tombstone",
+    "UnitTooLarge",
     "WriteFailed",
     "WriteRefused",
+    "halves",
+    "payload",
+    "whole",
 ]

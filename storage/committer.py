@@ -21,23 +21,20 @@ from concurrent.futures import Executor
 from functools import partial
 
 from storage.append import Append, Done, Unit
+from storage.batch import next_batch
 from storage.batch_writer import BatchWriter
 from storage.checkpoint import Checkpointer
 from storage.descriptors import Descriptors
 from storage.durable import Disk
-from storage.errors import StorageError, WriteFailed, WriteRefused
+from storage.errors import Overloaded, StorageError, UnitTooLarge, WriteFailed, WriteRefused
 from storage.journal import Journal
 from storage.options import Options
 from storage.owed import Owed, not_writable
-from storage.record_log import RecordLog
-from storage.segment import ALIGNMENT, Frame
 
 log = logging.getLogger(__name__)
 
-BATCH_BYTES_MAX = 8 * 1024 * 1024
-BATCH_LINES_MAX = 1000
-_FRAME_BYTES = 160
-"""What a line in a file of its own adds to a batch, in bytes, besides itself."""
+_FRAMES_BYTES_MAX = 8192
+"""What the frames of one unit add to it, at most."""
 FREE_SEGMENT_SECONDS_MAX = 10.0
 """How long a batch waits for a checkpoint to free a segment before it is refused."""
 
@@ -69,6 +66,7 @@ class Committer:
         self._loop = asyncio.get_running_loop()
         self._writer = BatchWriter(disk, journal, descriptors, options, clock)
         self._queue: deque[Unit] = deque()
+        self._unit_bytes_max = journal.unit_bytes_max - _FRAMES_BYTES_MAX
         self._writing = False
         self._kicked = False
         self._waiting_since: float | None = None
@@ -88,19 +86,33 @@ class Committer:
         """Queue one unit; `done` is called when it is durable and readable, or has failed.
 
         Raises:
-            WriteRefused: One of the logs cannot take anything now; `done` is not called.
-            DamagedRecord: One of them is not as it was written at its end.
+            Overloaded: Too much is queued already; `done` is not called, here and below.
+            WriteRefused: One of the logs cannot take anything now.
+            UnitTooLarge: It is more than the journal can take at once.
+            DamagedRecord: One of the logs is not as it was written at its end.
         """
-        for append in appends:
-            if append.log.owed or append.log.torn or append.log.gap:
-                for each in appends:
-                    each.log.settle(each, committed=False)
-                raise not_writable(append.log)
         unit = Unit(appends, done)
+        refused = self._refusal(unit)
+        if refused is not None:
+            for append in appends:
+                append.log.settle(append, committed=False)
+            raise refused
         self._queue.append(unit)
         self.pending_bytes += unit.size
         self._idle.clear()
         self.kick()
+
+    def _refusal(self, unit: Unit) -> StorageError | None:
+        """Say why a unit cannot be taken, if it cannot."""
+        if unit.size > self._unit_bytes_max:
+            return UnitTooLarge(unit.size, self._unit_bytes_max)
+        if self.pending_bytes + unit.size > self._options.pending_bytes_max:
+            return Overloaded("too much is on its way to the disk")
+        for append in unit.appends:
+            target = append.log
+            if target.owed or target.torn or target.gap:
+                return not_writable(target)
+        return None
 
     def kick(self) -> None:
         """Start the next batch soon, so that all who are about to submit are in it."""
@@ -165,7 +177,7 @@ class Committer:
         if not self._queue:
             self._idle.set()
             return
-        units, frames = self._next_batch()
+        units, frames = next_batch(self._queue, self._journal.unit_bytes_max)
         rotate = not self._journal.has_room(frames) or self._is_due()
         if rotate and not self._journal.next_is_free:
             self._wait_for_segment()
@@ -183,28 +195,6 @@ class Committer:
             error = work.exception()
             answer.set_result(None) if error is None else answer.set_exception(error)
         self._start()
-
-    def _next_batch(self) -> tuple[list[Unit], list[Frame]]:
-        units: list[Unit] = []
-        lines: dict[RecordLog, list[bytes]] = {}
-        ends: dict[RecordLog, int] = {}
-        size, count = 2 * ALIGNMENT, 0  # A batch has a head, and ends at a multiple.
-        size_max = min(BATCH_BYTES_MAX, self._journal.unit_bytes_max)
-        for unit in self._queue:
-            count += len(unit.appends)
-            size += unit.size + _FRAME_BYTES * len(unit.appends)
-            if units and (size > size_max or count > BATCH_LINES_MAX):
-                break
-            units.append(unit)
-            for append in unit.appends:
-                target = append.log
-                append.offset = ends.setdefault(target, target.end)
-                ends[target] += len(append.line)
-                lines.setdefault(target, []).append(append.line)
-        return units, [
-            Frame(target.path, target.generation, target.end, b"".join(its))
-            for target, its in lines.items()
-        ]
 
     def _is_due(self) -> bool:
         current = self._journal.current

@@ -29,7 +29,8 @@ from storage.durable import Disk
 from storage.journal import Journal
 from storage.opening import Opener
 from storage.options import Options
-from storage.reader import Place
+from storage.reader import Cut, Place
+from storage.record import payload
 from storage.record_log import CatalogLog, RecordLog, ThreadLog
 from storage.recovery import Outcome, recover
 from storage.sidecars import Sidecars
@@ -211,32 +212,30 @@ class Storage:
         """Why writes fail, or None."""
         return self._committer.trouble or self._checkpointer.trouble
 
-    @property
-    def unit_bytes_max(self) -> int:
-        """The longest unit that a batch can hold, its frames' own bytes allowed for."""
-        return self._journal.unit_bytes_max - 8192
-
     def commit(self, appends: Sequence[Append], done: Done) -> None:
         """Commit lines together or not at all; `done` is told when they last, or what failed.
 
         Raises:
-            WriteRefused: One of the logs takes nothing now; `done` is not called.
-            DamagedRecord: One of the logs never will until it is repaired.
+            WriteRefused: One of the logs takes nothing now, or too much is on its way to the disk;
+                `done` is not called, here and below.
+            UnitTooLarge: It is more than can be written at once.
+            DamagedRecord: One of the logs takes nothing until it is repaired.
         """
         self._committer.submit(appends, done)
 
     def read(
-        self, record_log: RecordLog, places: Sequence[Place]
+        self, record_log: RecordLog, places: Sequence[Place], cut: Cut = payload
     ) -> list[bytes] | asyncio.Future[list[bytes]]:
-        """Return objects: at once when they are in memory, else as a future.
+        """Return objects, or what else `cut` takes: at once when in memory, else as a future.
 
         Raises:
             DamagedRecord: One of them does not read back as it was written.
         """
-        found = record_log.read_now(places)
+        found = record_log.read_now(places, cut)
         if found is not None:
             return found
-        return self._loop.run_in_executor(self._readers, record_log.read, places)
+        self._descriptors.trim()
+        return self._loop.run_in_executor(self._readers, record_log.read, places, cut)
 
     async def open_thread(self, org: str, thread_id: str) -> ThreadLog:
         """Open a thread that its catalogue lists.
@@ -248,6 +247,7 @@ class Storage:
         opened = ThreadLog(thread_path(org, thread_id), self.disk, self._descriptors)
         self._committer.check_whole(opened.path)
         await self._loop.run_in_executor(self._readers, self._opener.thread, opened, thread_id)
+        self._descriptors.trim()
         return opened
 
     async def open_catalog(self, org: str) -> CatalogLog:

@@ -11,12 +11,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
-import msgspec
-
 from ragen_actor import schema
 from ragen_actor.actors.actor import Actor, Clock, State, World
 from ragen_actor.actors.catalog_actor import CatalogActor
-from ragen_actor.actors.commands import CatalogCommand, Compact, GetThread, ThreadCommand
+from ragen_actor.actors.commands import CatalogCommand, ThreadCommand
+from ragen_actor.actors.limits import Limits
+from ragen_actor.actors.mailbox import Reply
+from ragen_actor.actors.sealed import GetSealedThread, read_page
 from ragen_actor.actors.seam import worded
 from ragen_actor.actors.thread_actor import ThreadActor
 from ragen_actor.errors import RagenError, ThreadNotFound, Unavailable
@@ -26,25 +27,6 @@ _SWEEP_SECONDS = 5.0
 _SWEEP_SOON_SECONDS = 0.05
 _SWEPT_MAX = 256
 _DRAIN_LOOK_SECONDS = 0.005
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What bounds the actors.
-
-    Attributes:
-        mailbox_commands_max: Commands that one actor has accepted and not answered.
-        idle_seconds: After which an actor that nobody asked is let go.
-        resident_bytes_max: Above which the longest unused are let go.
-        pending_bytes_max: Lines on their way to the disk, of all actors.
-        page_bytes_max: A page ends early before it passes this.
-    """
-
-    mailbox_commands_max: int = 1024
-    idle_seconds: float = 300.0
-    resident_bytes_max: int = 256 * 1024 * 1024
-    pending_bytes_max: int = 64 * 1024 * 1024
-    page_bytes_max: int = 8 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -70,7 +52,6 @@ class Registry:
             clock=clock,
             random=random,
             commands_max=limits.mailbox_commands_max,
-            pending_bytes_max=limits.pending_bytes_max,
             page_bytes_max=limits.page_bytes_max,
         )
         self._limits = limits
@@ -102,10 +83,31 @@ class Registry:
         Raises:
             Unavailable: It is asked too much, or the server stops.
         """
-        return self._ask(self._organisation(org).catalog, command)
+        reply: asyncio.Future[bytes] = self._loop.create_future()
+        self.tell_catalog(org, command, reply)
+        return reply
 
     def ask_thread(self, org: str, thread_id: str, command: ThreadCommand) -> asyncio.Future[bytes]:
         """Ask the owner of a thread; the future holds the answer's body.
+
+        Raises:
+            ThreadNotFound: The organisation has no such thread.
+            Unavailable: It is asked too much, or the server stops.
+        """
+        reply: asyncio.Future[bytes] = self._loop.create_future()
+        self.tell_thread(org, thread_id, command, reply)
+        return reply
+
+    def tell_catalog(self, org: str, command: CatalogCommand, reply: Reply) -> None:
+        """Ask the owner of an organisation's catalogue, and have it answer to `reply`.
+
+        Raises:
+            Unavailable: It is asked too much, or the server stops.
+        """
+        self._tell(self._organisation(org).catalog, command, reply)
+
+    def tell_thread(self, org: str, thread_id: str, command: ThreadCommand, reply: Reply) -> None:
+        """Ask the owner of a thread, and have it answer to `reply`, maybe before this returns.
 
         Raises:
             ThreadNotFound: The organisation has no such thread.
@@ -121,42 +123,26 @@ class Registry:
                 raise ThreadNotFound(thread_id)
             actor = self._enter(organisation, thread_id)
             self._start(self._activate_thread(organisation, actor))
-        return self._ask(actor, command)
+        self._tell(actor, command, reply)
 
-    async def compact_thread(self, org: str, thread_id: str, *, now: bool) -> int | None:
-        """Have a thread's file rewritten by its owner, who leaves again if it was not there before.
-
-        Returns:
-            Bytes saved, 0 when nothing was due; None when it failed.
-
-        Raises:
-            ThreadNotFound: The thread was deleted.
-            RagenError: Its file cannot be opened, or the server stops.
-        """
+    async def ask_in_passing(self, org: str, thread_id: str, command: ThreadCommand) -> bytes:
+        """Ask a thread's owner, who leaves again if it was not there before; raises as it does."""
         organisation = self._organisation(org)
         was_there = thread_id in organisation.threads
-        saved = await self.ask_thread(org, thread_id, Compact(now))
+        answer = await self.ask_thread(org, thread_id, command)
         actor = organisation.threads.get(thread_id)
         if actor is not None and not was_there:
             self._passivate(actor)
-        return msgspec.json.decode(saved, type=int | None)
+        return answer
 
-    async def compact_catalog(self, org: str, *, now: bool) -> int | None:
-        """Have a catalogue rewritten by its owner.
+    async def organisations(self) -> list[str]:
+        """Name the organisations that have a folder, sorted."""
+        return await self._world.storage.upkeep.organisations()
 
-        Returns:
-            Bytes saved, 0 when nothing was due; None when it failed.
-
-        Raises:
-            RagenError: It cannot be opened, or the server stops.
-        """
-        return msgspec.json.decode(await self.ask_catalog(org, Compact(now)), type=int | None)
-
-    def _ask(self, actor: Actor, command: CatalogCommand | ThreadCommand) -> asyncio.Future[bytes]:
-        answer = actor.ask(command)
+    def _tell(self, actor: Actor, command: CatalogCommand | ThreadCommand, reply: Reply) -> None:
+        actor.tell(command, reply)
         if actor.state is not State.STOPPED:
             self._touch(actor)
-        return answer
 
     def _organisation(self, org: str) -> _Organisation:
         if self._closing:
@@ -192,11 +178,13 @@ class Registry:
         thread_id = actor.thread_id
         try:
             # A read of the entry waits for the catalogue, and tells whether this is its thread.
-            await organisation.catalog.ask(GetThread(thread_id))
+            entry = await organisation.catalog.ask(GetSealedThread(thread_id))
             opened = await self._world.storage.open_thread(actor.org, thread_id)
         except Exception as error:
             self._fail(organisation, actor, worded(error))
         else:
+            # Either is enough: a repair may have lost one of them.
+            opened.sealed |= any(read_page(entry).sealed)
             actor.activate(opened, organisation.catalog.log)
             self._touch(actor)
 

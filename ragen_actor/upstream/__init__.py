@@ -1,6 +1,6 @@
 """Generation: requests that another server answers, passed on as they are.
 
-    client ──> gate ──> Upstream ──> Exchange ──> the OpenAI-compatible server
+    client ──> gate ──> Upstream ──> Passage ──> the OpenAI-compatible server
                         who, how     one request, piece by piece;
                         many, until  its answer, byte for byte
                         when
@@ -11,7 +11,7 @@ on its way, and nothing here waits for a thread or lets a thread wait.
 """
 
 from ragen_actor.upstream.client import Upstream, api_key, warnings
-from ragen_actor.upstream.exchange import Relayed
+from ragen_actor.upstream.passage import Relayed
 from ragen_actor.upstream.reply import Ours
 from ragen_actor.upstream.targets import METHODS
 

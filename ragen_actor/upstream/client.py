@@ -15,7 +15,7 @@ from ragen_actor import settings
 from ragen_actor.config import ConfigError
 from ragen_actor.errors import InvalidRequest, NotConfigured, Unavailable
 from ragen_actor.upstream import fields, targets
-from ragen_actor.upstream.exchange import ClientLeft, Exchange, Relayed
+from ragen_actor.upstream.passage import ClientLeft, Passage, Relayed
 from ragen_actor.upstream.reply import Ours
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class Upstream:
         self._base_url = upstream.base_url.rstrip("/")
         self._api_key = api_key
         self._requests_max = requests_max
-        self._running: set[Exchange] = set()
+        self._running: set[Passage] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._session: ClientSession | None = None
@@ -126,24 +126,24 @@ class Upstream:
         url = targets.url_of(self._base_url, tail, query)
         if len(self._running) >= self._requests_max:
             raise Unavailable("Too many requests are at the upstream. Please try again.")
-        exchange = Exchange(
+        passage = Passage(
             request,
             ours,
             silent_seconds_max=self._settings.silent_seconds_max,
             api_key=self._api_key,
         )
         connection: Any = request.protocol
-        self._running.add(exchange)
+        self._running.add(passage)
         self._idle.clear()
-        connection.on_lost = lambda: exchange.end(ClientLeft())
+        connection.on_lost = lambda: passage.end(ClientLeft())
         if connection.transport is None:
             connection.on_lost()
         try:
             headers = fields.to_upstream(request.raw_headers, self._api_key)
-            return await exchange.run(self._open(), url, headers, body)
+            return await passage.run(self._open(), url, headers, body)
         finally:
             connection.on_lost = None
-            self._running.discard(exchange)
+            self._running.discard(passage)
             if not self._running:
                 self._idle.set()
 
@@ -158,8 +158,8 @@ class Upstream:
                 await self._idle.wait()
         except TimeoutError:
             log.warning("%d requests at the upstream are ended", len(self._running))
-            for exchange in tuple(self._running):
-                exchange.end(Unavailable("The server is shutting down. Please try again."))
+            for passage in tuple(self._running):
+                passage.end(Unavailable("The server is shutting down. Please try again."))
             try:
                 async with asyncio.timeout(END_SECONDS):
                     await self._idle.wait()

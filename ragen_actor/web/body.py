@@ -39,10 +39,13 @@ class Bodies:
         bytes_max: Of one body.
         all_bytes_max: Of all bodies in memory at once.
         seconds_max: For one to arrive.
+
+    Attributes:
+        bytes_max: As given.
     """
 
     def __init__(self, *, bytes_max: int, all_bytes_max: int, seconds_max: float) -> None:
-        self._bytes_max = bytes_max
+        self.bytes_max = bytes_max
         self._all_bytes_max = all_bytes_max
         self._seconds_max = seconds_max
         self._held = 0
@@ -61,14 +64,12 @@ class Bodies:
                 f"Bodies are not unpacked here: send it without Content-Encoding {encoding[:40]!r}."
             )
         length = request.content_length
-        if length is not None and length > self._bytes_max:
-            raise BodyTooLarge(self._bytes_max)
+        if length is not None and length > self.bytes_max:
+            raise BodyTooLarge(self.bytes_max)
         if length is None:
             # One that does not say how long it is may take all that one may have.
-            length = 0 if request.content.is_eof() else self._bytes_max
-        if self._held + length > self._all_bytes_max:
-            raise Unavailable("The server is overloaded. Please try again.")
-        self._held += length
+            length = 0 if request.content.is_eof() else self.bytes_max
+        self.hold(length)
         return length
 
     def pieces(self, request: web.BaseRequest, bytes_max: int) -> bytes | Pieces | None:
@@ -91,6 +92,16 @@ class Bodies:
             return content.read_nowait() or (None if length is None else b"")
         return Pieces(request, bytes_max=bytes_max, seconds_max=self._seconds_max)
 
+    def hold(self, room: int) -> None:
+        """Keep that much room in memory, until it is given back.
+
+        Raises:
+            Unavailable: There is no room now.
+        """
+        if self._held + room > self._all_bytes_max:
+            raise Unavailable("The server is overloaded. Please try again.")
+        self._held += room
+
     def give_back(self, room: int) -> None:
         """Let others have the room: the request is answered."""
         self._held -= room
@@ -110,15 +121,15 @@ class Bodies:
             else:
                 await _continue(request)
                 async with asyncio.timeout(self._seconds_max):
-                    body = await _read(content, self._bytes_max)
+                    body = await _read(content, self.bytes_max)
         except TimeoutError:
             raise BodyTooSlow(
                 f"The request body did not arrive within {self._seconds_max:g} seconds."
             ) from None
         except _BROKEN as error:
             raise _broken(content, error) from None
-        if len(body) > self._bytes_max:
-            raise BodyTooLarge(self._bytes_max)
+        if len(body) > self.bytes_max:
+            raise BodyTooLarge(self.bytes_max)
         return body
 
 

@@ -104,7 +104,7 @@ async def test_an_upstream_that_takes_no_more_of_an_upload_is_a_504(tight: Passi
             yield bytes(65536)
 
     tight.handler = deaf
-    tight.server.gate._generation._bytes_max = 1 << 40
+    tight.server.gate.generation._bytes_max = 1 << 40
 
     async with tight.server.session.post("/v1/files", data=sent()) as answer:
         assert (await refusal(answer))[0] == 504

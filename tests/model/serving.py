@@ -32,10 +32,14 @@ class Serving:
 
     storage: Storage
     gate: Gate
-    upstream: Upstream
     session: aiohttp.ClientSession
     base_url: str
     token: str
+
+    @property
+    def upstream(self) -> Upstream:
+        """Where generation is passed on to."""
+        return self.gate.generation.upstream
 
     async def answer(
         self, method: str, path: str, payload: object = None
@@ -60,8 +64,7 @@ async def serving(data_dir: Path, config: Config = DEFAULTS) -> AsyncIterator[Se
     token, _ = create_key(data_dir, "acme", "web", "unlimited", "", time.time())
     keyring = Keyring(data_dir / KEYS_FILE)
     keyring.load()
-    upstream = server._upstream(config, config.server.connections_max)
-    gate = server._gate(config, keyring, upstream)
+    gate = server._gate(config, keyring, config.server.connections_max)
     registry = server._registry(config, storage)
     gate.api = Api(registry, keyring, config.server.messages_per_create_max)
     runner = web.ServerRunner(
@@ -70,13 +73,15 @@ async def serving(data_dir: Path, config: Config = DEFAULTS) -> AsyncIterator[Se
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    async with aiohttp.ClientSession(
-        base_url,
-        connector=aiohttp.TCPConnector(limit=CONNECTIONS),
-        headers={"Authorization": f"Bearer {token}"},
-    ) as session:
-        yield Serving(storage, gate, upstream, session, base_url, token)
-    await upstream.stop(0.0)
-    await registry.close()
-    await runner.cleanup()
-    await storage.close()
+    try:
+        async with aiohttp.ClientSession(
+            base_url,
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS),
+            headers={"Authorization": f"Bearer {token}"},
+        ) as session:
+            yield Serving(storage, gate, session, base_url, token)
+    finally:
+        await gate.generation.upstream.stop(0.0)
+        await registry.close()
+        await runner.cleanup()
+        await storage.close()

@@ -54,7 +54,7 @@ class Relayed(web.StreamResponse):
         """Do nothing: so is the end."""
 
 
-class Exchange:
+class Passage:
     """Passes one request on, and its answer back, piece by piece as they come.
 
     One piece is on its way in each direction: whoever reads slowly makes the other side wait.
@@ -246,31 +246,31 @@ class Exchange:
 class _Upload:
     """The client's body, as the client library takes it: asked for each piece when it has room."""
 
-    def __init__(self, exchange: Exchange, pieces: AsyncIterator[bytes]) -> None:
-        self._exchange = exchange
+    def __init__(self, passage: Passage, pieces: AsyncIterator[bytes]) -> None:
+        self._passage = passage
         self._pieces = pieces
 
     def __aiter__(self) -> _Upload:
         return self
 
     async def __anext__(self) -> bytes:
-        exchange = self._exchange
-        if not exchange.answering:
-            exchange.rest()
+        passage = self._passage
+        if not passage.answering:
+            passage.rest()
         try:
             piece = await anext(self._pieces)
         except StopAsyncIteration:
             self._sent()
             raise
         except ConnectionError as error:
-            exchange.end(ClientLeft())
+            passage.end(ClientLeft())
             raise error
         except RagenError as error:
-            exchange.end(error)
+            passage.end(error)
             raise
         self._sent()
         return piece
 
     def _sent(self) -> None:
-        if not self._exchange.answering:
-            self._exchange.alive()
+        if not self._passage.answering:
+            self._passage.alive()
