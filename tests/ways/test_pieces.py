@@ -146,3 +146,14 @@ async def test_the_framework_is_not_interrupted_while_it_answers(home: House) ->
     await line.send()
     assert [each.asked for each in line.answers] == home.actor.asked
     assert home.gate.by_framework == 2
+
+
+async def test_the_rest_of_a_head_that_came_with_an_unusual_request_is_never_a_request(
+    home: House,
+) -> None:
+    line = await home.line()
+    await line.send(unusual(home.key)["put"] + b"GET /v1/threads HTTP/1.1\r\nX: ")
+    assert home.gate.by_framework == 1
+    await line.send(request("DELETE", THREAD, home.key))
+    assert home.gate.by_framework == 2
+    assert not any("Delete" in asked for asked in home.actor.asked)
