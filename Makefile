@@ -20,7 +20,7 @@ ARGS ?=
 
 .PHONY: help
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: serve
 serve: $(VENV)/.serve.stamp ## Install what the server needs and start it (ARGS="--port 9000")
@@ -50,6 +50,10 @@ test-faults: $(VENV)/.dev.stamp ## Test with real faults (needs Linux, root, str
 	@command -v mkfs.ext4 >/dev/null || { echo "make test-faults needs mkfs.ext4: apt-get install e2fsprogs" >&2; exit 1; }
 	@test "$$(id -u)" = 0 || { echo "make test-faults needs root, to mount small file systems" >&2; exit 1; }
 	$(BIN)/python -m pytest tests/faults $(ARGS)
+
+.PHONY: test-upstream
+test-upstream: $(VENV)/.upstream.stamp ## Test generation with llama.cpp's server and llmock (Python packages of 60 MB)
+	$(BIN)/python -m pytest tests/upstream $(ARGS)
 
 .PHONY: crash
 crash: $(VENV)/.dev.stamp ## Replay 10,000 random histories of crashes and faults (minutes)
@@ -88,6 +92,10 @@ $(VENV)/.serve.stamp: pyproject.toml constraints.txt | $(BIN)/pip
 $(VENV)/.dev.stamp: pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable ".[dev]"
 	@touch $@ $(VENV)/.serve.stamp
+
+$(VENV)/.upstream.stamp: pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable ".[dev,upstream]"
+	@touch $@ $(VENV)/.dev.stamp $(VENV)/.serve.stamp
 
 # pip is the last thing that a new environment gets, so a half-made one is made again.
 $(BIN)/pip:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import resource
 import signal
 import time
@@ -28,6 +29,7 @@ from ragen_actor.web.call import Api
 from ragen_actor.web.connections import ApiServer
 from ragen_actor.web.cors import Cors
 from ragen_actor.web.gate import Gate
+from ragen_actor.web.generation import Generation
 from storage import Options, Storage
 
 log = logging.getLogger(__name__)
@@ -141,7 +143,7 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
         keyring = Keyring(config.storage.data_dir / KEYS_FILE)
         keyring.load()
         await keys.start()
-        gate = _gate(config, keyring)
+        gate = _gate(config, keyring, connections_max)
         api_server = _api_server(config, gate, connections_max)
         runner = web.ServerRunner(api_server, handle_signals=False)
         await runner.setup()
@@ -181,9 +183,11 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
         watching.cancel()
         await control.stop()
         await site.stop()
-        await _drain(registry, api_server.stop_by - loop.time())
+        left = api_server.stop_by - loop.time()
+        await asyncio.gather(_drain(registry, left), gate.generation.upstream.stop(left))
     finally:
         await runner.cleanup()
+        await gate.generation.upstream.stop(0.0)
         await keys.close()
         await storage.close()
     log.info("stopped")
@@ -234,7 +238,8 @@ def _options(config: Config, connections_max: int = 0) -> Options:
     """Fit what storage keeps open to what the process may have open."""
     settings = config.storage
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    budget = allowed - 2 * connections_max - _DESCRIPTORS_RESERVED
+    # Of those served, half may each have a connection to the upstream too.
+    budget = allowed - 2 * connections_max - connections_max // 2 - _DESCRIPTORS_RESERVED
     # Each of the four segments may hold as many files open as one checkpoint syncs.
     dirty_files_max = min(settings.dirty_files_max, budget // 6)
     if dirty_files_max < settings.dirty_files_max:
@@ -261,16 +266,18 @@ def _options(config: Config, connections_max: int = 0) -> Options:
     )
 
 
-def _gate(config: Config, keyring: Keyring) -> Gate:
+def _gate(config: Config, keyring: Keyring, connections_max: int) -> Gate:
     server = config.server
+    bodies = Bodies(
+        bytes_max=server.body_bytes_max,
+        all_bytes_max=server.bodies_bytes_max,
+        seconds_max=server.body_seconds_max,
+    )
     return Gate(
         keyring=keyring,
         buckets=TokenBuckets(config.tiers),
-        bodies=Bodies(
-            bytes_max=server.body_bytes_max,
-            all_bytes_max=server.bodies_bytes_max,
-            seconds_max=server.body_seconds_max,
-        ),
+        bodies=bodies,
+        generation=Generation(config, os.environ, bodies, connections_max),
         cors=Cors(server.cors_origins),
         access_log=AccessLog(server.proxy_networks()) if server.access_log else None,
     )

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,9 +40,15 @@ class ServerProcess:
     """
 
     def __init__(
-        self, data_dir: Path, *, config: str = "", owners: Iterable[KeyOwner] = ()
+        self,
+        data_dir: Path,
+        *,
+        config: str = "",
+        owners: Iterable[KeyOwner] = (),
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.data_dir = data_dir
+        self._environ = dict(environ or {})
         self.port = 0
         data_dir.parent.mkdir(parents=True, exist_ok=True)
         self._config = data_dir.with_suffix(".toml")
@@ -70,6 +76,12 @@ class ServerProcess:
         return "".join(self._lines)
 
     @property
+    def pid(self) -> int:
+        """The running process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """Whether the process has not ended, of itself or otherwise."""
         return self._process is not None and self._process.poll() is None
@@ -80,7 +92,7 @@ class ServerProcess:
         process = subprocess.Popen(
             [*self._command("serve"), "--host", "127.0.0.1", "--port", str(self.port)],
             cwd=ROOT,
-            env=_environment(),
+            env=_environment() | self._environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

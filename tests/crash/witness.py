@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from storage.append import Append
-from storage.errors import StorageError, WriteFailed, WriteRefused
+from storage.errors import Overloaded, StorageError, WriteFailed, WriteRefused
 from tests.crash.fake_disk import FakeDisk
 from tests.crash.logs import Contents, Violation, live, read_logs, thread_of
 from tests.crash.model import Fate, Model, Unit
@@ -61,7 +61,7 @@ class Witness:
             unit.fate = Fate.ABSENT
         elif not isinstance(error, WriteFailed):
             raise Violation(f"unit {unit.number} was answered with {error!r}")
-        late = "waits for its checkpoint" in str(error)
+        late = "waits for its checkpoint" in str(error) or isinstance(error, Overloaded)
         if error is not None and not self._disk.faults.injected and not late:
             raise Violation(f"unit {unit.number} failed though nothing was wrong: {error}")
         word = {Fate.THERE: "acknowledged", Fate.ABSENT: "refused", Fate.UNKNOWN: "failed"}

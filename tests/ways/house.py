@@ -22,6 +22,7 @@ from ragen_actor.config import Config
 from ragen_actor.errors import RagenError
 from ragen_actor.keyring import KEYS_FILE, Keyring, create_key
 from ragen_actor.settings import Server
+from ragen_actor.upstream import Relayed
 from ragen_actor.web.answer import Answer as Rendered
 from ragen_actor.web.call import Api
 from ragen_actor.web.connections import ApiServer
@@ -68,7 +69,7 @@ class CountingGate(Gate):
 
     by_framework = 0
 
-    async def handle(self, request: web.BaseRequest) -> Rendered:
+    async def handle(self, request: web.BaseRequest) -> Rendered | Relayed:
         self.by_framework += 1
         return await super().handle(request)
 
@@ -152,11 +153,12 @@ class Keys:
 async def house(keys: Keys, **options: Any) -> AsyncIterator[House]:
     """Open a house; the options are those of the server's section."""
     config = Config(server=Server(**options))
-    plain = server._gate(config, keys.ring)
+    plain = server._gate(config, keys.ring, config.server.connections_max)
     gate = CountingGate(
         keyring=keys.ring,
         buckets=plain._buckets,
         bodies=plain.bodies,
+        generation=plain.generation,
         cors=plain._cors,
         access_log=plain._access_log,
     )
