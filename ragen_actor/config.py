@@ -22,6 +22,7 @@ from ragen_actor.settings import (
     UNLIMITED_TIER,
     Actors,
     Config,
+    Dashboard,
     Log,
     RequestsPerMinute,
     Server,
@@ -37,6 +38,7 @@ __all__ = [
     "Actors",
     "Config",
     "ConfigError",
+    "Dashboard",
     "Log",
     "Server",
     "Storage",
@@ -112,6 +114,7 @@ def load_config(
         server=Server(**given["server"]),
         storage=Storage(**given["storage"]),
         actors=Actors(**given["actors"]),
+        dashboard=Dashboard(**given["dashboard"]),
         log=Log(**given["log"]),
         tiers=given["tiers"],
     )
@@ -141,6 +144,8 @@ def allowed(kind: Any) -> str:
             return f"a number from {low} to {high}"
         case inspect.BoolType():
             return "true or false"
+        case inspect.UnionType(types=(inspect.BoolType(), inspect.LiteralType(values=(word,)))):
+            return f'true, false or "{word}"'
         case inspect.LiteralType():
             return "one of " + ", ".join(f'"{value}"' for value in get_args(kind))
         case inspect.VarTupleType(item_type=inspect.StrType(pattern=None)):

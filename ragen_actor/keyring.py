@@ -100,6 +100,10 @@ class Keyring:
         key = self._live.get(digest)
         return key if key is not None and compare_digest(key.hash, digest) else None
 
+    def in_force(self, key_hash: str) -> Key | None:
+        """Return the key of that hash; None for one unknown or revoked."""
+        return self._live.get(key_hash)
+
     def has_project(self, org: str, project: str) -> bool:
         """Tell whether any key of the organisation, revoked or not, was made for this project."""
         return (org, project) in self._projects

@@ -9,6 +9,7 @@ import secrets
 import signal
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import uvloop
 from aiohttp import web
@@ -26,6 +27,9 @@ from ragen_actor.web.connections import ApiServer
 from ragen_actor.web.cors import Cors
 from ragen_actor.web.gate import Gate
 from storage import Options, Storage
+
+if TYPE_CHECKING:
+    from ragen_actor.dashboard import Dashboard
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +101,10 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
     try:
         keyring = Keyring(config.storage.data_dir / KEYS_FILE)
         keyring.load()
-        gate = _gate(config, keyring)
+        buckets, bodies = TokenBuckets(config.tiers), _bodies(config)
+        gate = _gate(config, keyring, buckets, bodies)
+        dashboard = _dashboard(config, keyring, buckets, bodies)
+        gate.dashboard = None if dashboard is None else dashboard.handle
         api_server = _api_server(config, gate, connections_max)
         runner = web.ServerRunner(api_server, handle_signals=False)
         await runner.setup()
@@ -120,6 +127,8 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
         await storage.start()
         registry = _registry(config, storage)
         gate.api = Api(registry, keyring, config.server.messages_per_create_max)
+        if dashboard is not None:
+            dashboard.open(config, registry)
         log.info(
             "ready after %.3f s; %d batches of the last run were done again",
             time.monotonic() - started,
@@ -131,6 +140,7 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
         await stop.wait()
         log.info("stopping: what was accepted is answered first")
         gate.draining = True
+        registry.watchers.end()
         api_server.stop_by = loop.time() + config.server.shutdown_seconds
         watching.cancel()
         await control.stop()
@@ -206,18 +216,39 @@ def _options(config: Config, connections_max: int = 0) -> Options:
     )
 
 
-def _gate(config: Config, keyring: Keyring) -> Gate:
+def _bodies(config: Config) -> Bodies:
+    server = config.server
+    return Bodies(
+        bytes_max=server.body_bytes_max,
+        all_bytes_max=server.bodies_bytes_max,
+        seconds_max=server.body_seconds_max,
+    )
+
+
+def _gate(config: Config, keyring: Keyring, buckets: TokenBuckets, bodies: Bodies) -> Gate:
     server = config.server
     return Gate(
         keyring=keyring,
-        buckets=TokenBuckets(config.tiers),
-        bodies=Bodies(
-            bytes_max=server.body_bytes_max,
-            all_bytes_max=server.bodies_bytes_max,
-            seconds_max=server.body_seconds_max,
-        ),
+        buckets=buckets,
+        bodies=bodies,
         cors=Cors(server.cors_origins),
         access_log=AccessLog(server.proxy_networks()) if server.access_log else None,
+    )
+
+
+def _dashboard(
+    config: Config, keyring: Keyring, buckets: TokenBuckets, bodies: Bodies
+) -> Dashboard | None:
+    if not config.dashboard.is_served_on(config.server.host):
+        return None
+    from ragen_actor.dashboard import Dashboard  # Its templates take longest to import.
+
+    return Dashboard(
+        config.dashboard,
+        keyring=keyring,
+        buckets=buckets,
+        bodies=bodies,
+        clients=AccessLog(config.server.proxy_networks()),
     )
 
 

@@ -123,6 +123,39 @@ class Actors(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pending_bytes_max: Annotated[int, Meta(ge=64 * KIB, le=TIB)] = 64 * MIB
 
 
+class Dashboard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The pages at /dashboard, on which people read and write threads.
+
+    Attributes:
+        enabled: Whether they are served; `auto` serves them on a loopback address only. Beyond
+            that, keys and sessions travel as safely as the proxy in front makes them.
+        session_idle_seconds: Seconds without a request until one must sign in again.
+        session_seconds_max: Seconds after which one must, however busy.
+        sessions_max: Sessions at once; one more ends the one unused for longest.
+        sign_ins_per_minute: Attempts to sign in from one address; more are turned away.
+        reads_per_minute: Pages that all sessions of one key may load; changes take their tokens
+            from the key's own tier.
+        streams_max: Pages at once that are told of changes; each holds a connection.
+    """
+
+    enabled: bool | Literal["auto"] = "auto"
+    session_idle_seconds: Annotated[float, Meta(ge=1, le=2_592_000)] = 28_800.0
+    session_seconds_max: Annotated[float, Meta(ge=1, le=31_536_000)] = 86_400.0
+    sessions_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 1024
+    sign_ins_per_minute: Annotated[int, Meta(ge=1, le=10_000)] = 10
+    reads_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] = 600
+    streams_max: Annotated[int, Meta(ge=1, le=65536)] = 256
+
+    def is_served_on(self, host: str) -> bool:
+        """Tell whether the dashboard is there when the server listens on this host."""
+        if self.enabled != "auto":
+            return self.enabled
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host.rstrip(".").lower() == "localhost"
+
+
 class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is written to standard error.
 
@@ -149,6 +182,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     server: Server = Server()
     storage: Storage = Storage()
     actors: Actors = Actors()
+    dashboard: Dashboard = Dashboard()
     tiers: Mapping[str, int] = msgspec.field(default_factory=default_tiers)
     log: Log = Log()
 
@@ -157,6 +191,7 @@ SECTIONS: Mapping[str, type[Struct]] = {
     "server": Server,
     "storage": Storage,
     "actors": Actors,
+    "dashboard": Dashboard,
     "log": Log,
 }
 """Every section of fixed keys; `tiers` is the one whose keys the operator chooses."""

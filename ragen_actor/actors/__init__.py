@@ -17,9 +17,11 @@ from ragen_actor.actors.commands import (
     ModifyThread,
 )
 from ragen_actor.actors.registry import Limits, Registry
+from ragen_actor.actors.watching import Change, Watch, Watchers
 
 __all__ = [
     "AppendMessage",
+    "Change",
     "CreateThread",
     "DeleteMessage",
     "DeleteThread",
@@ -31,4 +33,6 @@ __all__ = [
     "ModifyMessage",
     "ModifyThread",
     "Registry",
+    "Watch",
+    "Watchers",
 ]

@@ -15,6 +15,7 @@ from ragen_actor import schema
 from ragen_actor.actors.commands import Command
 from ragen_actor.actors.mailbox import Envelope, Mailbox
 from ragen_actor.actors.seam import translated
+from ragen_actor.actors.watching import Watchers
 from ragen_actor.errors import (
     InvalidRequest,
     RagenError,
@@ -64,6 +65,7 @@ class World:
         commands_max: Of one actor's mailbox.
         pending_bytes_max: Lines on their way to the disk, of all actors.
         page_bytes_max: A page ends before it passes this; one object always fits.
+        watchers: Who is told what was committed.
     """
 
     storage: Storage
@@ -72,6 +74,7 @@ class World:
     commands_max: int
     pending_bytes_max: int
     page_bytes_max: int
+    watchers: Watchers
 
 
 class Actor:

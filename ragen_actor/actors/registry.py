@@ -19,6 +19,7 @@ from ragen_actor.actors.catalog_actor import CatalogActor
 from ragen_actor.actors.commands import CatalogCommand, Compact, GetThread, ThreadCommand
 from ragen_actor.actors.seam import worded
 from ragen_actor.actors.thread_actor import ThreadActor
+from ragen_actor.actors.watching import Watchers
 from ragen_actor.errors import RagenError, ThreadNotFound, Unavailable
 from storage import Storage, ThreadLog
 
@@ -60,11 +61,13 @@ class Registry:
 
     Attributes:
         resident_bytes: What all actors are booked with.
+        watchers: Who is told what was committed, whichever actors are resident.
     """
 
     def __init__(
         self, storage: Storage, limits: Limits, *, clock: Clock, random: Callable[[int], int]
     ) -> None:
+        self.watchers = Watchers()
         self._world = World(
             storage=storage,
             clock=clock,
@@ -72,6 +75,7 @@ class Registry:
             commands_max=limits.mailbox_commands_max,
             pending_bytes_max=limits.pending_bytes_max,
             page_bytes_max=limits.page_bytes_max,
+            watchers=self.watchers,
         )
         self._limits = limits
         self._organisations: dict[str, _Organisation] = {}

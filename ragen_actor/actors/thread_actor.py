@@ -12,6 +12,7 @@ from ragen_actor.actors.actor import Actor, World, page
 from ragen_actor.actors.commands import Command
 from ragen_actor.actors.mailbox import Envelope
 from ragen_actor.actors.turns import after_change, thread_too_long, too_long, turn
+from ragen_actor.actors.watching import Kind
 from ragen_actor.errors import MessageNotFound, ThreadNotFound
 from storage import CatalogLog, Place, RecordError, ThreadLog, Tombstone
 
@@ -129,6 +130,8 @@ class ThreadActor(Actor):
             if not 0 <= log.index.records - self._tended < _TENDED_EVERY:
                 self._tended = log.index.records
                 world.storage.tend(log)
+            if world.watchers:
+                world.watchers.tell(self.org, "turn-added", self.thread_id, data[_ID].decode())
             self._answer(envelope, data)
 
         self._commit(envelope, (append,), committed)
@@ -174,6 +177,7 @@ class ThreadActor(Actor):
 
             def committed() -> None:
                 self.world.storage.tend(self.log)
+                self._tell("turn-changed", message_id)
                 self._answer(envelope, changed)
 
             self._commit(envelope, (append,), committed)
@@ -191,6 +195,7 @@ class ThreadActor(Actor):
 
             def committed() -> None:
                 self.world.storage.tend(self.log)
+                self._tell("turn-deleted", message_id)
                 self._answer(envelope, schema.deleted_message(message_id))
 
             self._commit(envelope, (append,), committed)
@@ -215,6 +220,7 @@ class ThreadActor(Actor):
 
             def committed() -> None:
                 self.world.storage.tend(catalog)
+                self._tell("thread-changed")
                 self._answer(envelope, data)
 
             self._commit(envelope, (append,), committed)
@@ -234,11 +240,15 @@ class ThreadActor(Actor):
             self.world.storage.tend(self._catalog)
             self.stop(ThreadNotFound(self.thread_id))
             self._deleted(self)
+            self._tell("thread-deleted")
             self._answer(envelope, schema.deleted_thread(self.thread_id))
 
         envelope.changes = _THREAD
         self._deleting = True
         self._commit(envelope, (append,), committed)
+
+    def _tell(self, kind: Kind, message_id: str = "") -> None:
+        self.world.watchers.tell(self.org, kind, self.thread_id, message_id)
 
     def _change(self, envelope: Envelope, key: int) -> None:
         """Keep other changes of the same object waiting until this one has ended."""

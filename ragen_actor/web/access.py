@@ -57,6 +57,13 @@ class AccessLog:
             nearest = hops.pop()
         return nearest if nearest.isprintable() and len(nearest) < 64 else "-"
 
+    def came_by_tls(self, request: web.BaseRequest) -> bool:
+        """Tell whether the client's own connection is encrypted, here or at a trusted proxy."""
+        if request.secure:
+            return True
+        said = request.headers.getall("X-Forwarded-Proto", [""])
+        return said[-1].strip() == "https" and self._is_trusted(request.remote or "")
+
     def _is_trusted(self, address: str) -> bool:
         try:
             parsed = ip_address(address)

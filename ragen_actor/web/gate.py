@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
@@ -34,6 +34,10 @@ from ragen_actor.web.error_map import (
 
 log = logging.getLogger(__name__)
 
+DASHBOARD = "/dashboard"
+Visitors = Callable[[web.BaseRequest, str, str], Awaitable[web.StreamResponse]]
+"""Answers a request, its path and its query given, with whatever a browser understands."""
+
 _BODY_METHODS = frozenset(("POST", "PATCH"))
 _MASK_HEAD, _MASK_TAIL, _MASK_MAX = 8, 4, 64
 _OK = b'{"status":"ok"}'
@@ -45,6 +49,7 @@ class Gate:
     Attributes:
         api: What the handlers reach; None until storage has recovered.
         draining: The server stops: it answers what it has begun, and refuses the rest.
+        dashboard: Answers what people's browsers ask at and below `DASHBOARD`; None if it is off.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class Gate:
     ) -> None:
         self.api: Api | None = None
         self.draining = False
+        self.dashboard: Visitors | None = None
         self._keyring = keyring
         self._buckets = buckets
         self._bodies = bodies
@@ -66,10 +72,12 @@ class Gate:
         self._access_log = access_log
         self._clock = clock
 
-    async def handle(self, request: web.BaseRequest) -> Answer:
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         started = self._clock()
         path, _, query = _origin_form(request.raw_path).partition("?")
+        if self.dashboard is not None and (path == DASHBOARD or path.startswith(DASHBOARD + "/")):
+            return await self._visit(self.dashboard, request, path, query, started)
         request_id = _request_id()
         taken: Taken | None = None
         key: Key | None = None
@@ -122,6 +130,21 @@ class Gate:
         if taken is not None and taken.limit:
             extra = {**extra, **rate_limit_headers(taken)}
         return self._write(request, status, body, request_id, seconds, extra, close=broken)
+
+    async def _visit(
+        self,
+        dashboard: Visitors,
+        request: web.BaseRequest,
+        path: str,
+        query: str,
+        started: float,
+    ) -> web.StreamResponse:
+        response = await dashboard(request, path, query)
+        if self._access_log is not None:
+            request_id = response.headers.get("x-request-id", "-")
+            seconds = self._clock() - started
+            self._access_log.write(request, request_id, response.status, seconds, None)
+        return response
 
     async def _answer(
         self, request: web.BaseRequest, route: routes.Route, key: Key, query: str
