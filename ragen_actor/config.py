@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import inspect
@@ -24,11 +24,13 @@ from ragen_actor.settings import (
     Config,
     Dashboard,
     Log,
-    RequestsPerMinute,
     Server,
     Storage,
     TierName,
+    Vault,
+    allowed,
     default_tiers,
+    setting_type,
 )
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "Log",
     "Server",
     "Storage",
+    "Vault",
     "allowed",
     "load_config",
     "setting_type",
@@ -51,6 +54,8 @@ DEFAULT_FILE = Path("config.toml")
 """Read from the working directory, where it exists, when no file is named."""
 
 _PREFIX = "RAGEN_"
+_KMS_KEY_ID = "AWS_KMS_KEY_ID"
+"""Named by the product page; `RAGEN_VAULT_KMS_KEY_ID` outranks it."""
 
 
 class ConfigError(Exception):
@@ -78,7 +83,7 @@ def load_config(
 
     Args:
         file: A TOML file; None means `DEFAULT_FILE` where that exists.
-        environ: Environment variables, of which those that start with `RAGEN_` are read.
+        environ: Environment variables; `AWS_KMS_KEY_ID` and all that start with `RAGEN_` are read.
         data_dir: What `--data-dir` said.
         host: What `--host` said.
         port: What `--port` said.
@@ -115,47 +120,12 @@ def load_config(
         storage=Storage(**given["storage"]),
         actors=Actors(**given["actors"]),
         dashboard=Dashboard(**given["dashboard"]),
+        vault=Vault(**given["vault"]),
         log=Log(**given["log"]),
         tiers=given["tiers"],
     )
     _check_together(config, places)
     return config
-
-
-def setting_type(section: str, key: str) -> Any:
-    """Return the annotated type of one setting, which holds its bounds.
-
-    Raises:
-        KeyError: There is no such setting.
-    """
-    if section == "tiers":
-        return RequestsPerMinute
-    return {item.name: item.type for item in msgspec.structs.fields(SECTIONS[section])}[key]
-
-
-def allowed(kind: Any) -> str:
-    """Say in words what a setting of this type may be: `a whole number from 0 to 65535`."""
-    match inspect.type_info(kind):
-        case inspect.IntType(ge=low, le=high, multiple_of=None):
-            return f"a whole number from {low} to {high}"
-        case inspect.IntType(ge=low, le=high, multiple_of=unit):
-            return f"a whole number from {low} to {high}, a multiple of {unit}"
-        case inspect.FloatType(ge=low, le=high):
-            return f"a number from {low} to {high}"
-        case inspect.BoolType():
-            return "true or false"
-        case inspect.UnionType(types=(inspect.BoolType(), inspect.LiteralType(values=(word,)))):
-            return f'true, false or "{word}"'
-        case inspect.LiteralType():
-            return "one of " + ", ".join(f'"{value}"' for value in get_args(kind))
-        case inspect.VarTupleType(item_type=inspect.StrType(pattern=None)):
-            return 'a list of addresses or networks, as ["10.0.0.0/8"]'
-        case inspect.VarTupleType():
-            return 'a list of origins, as ["https://app.example"], or ["*"] for all'
-        case inspect.CustomType():
-            return "the path of a directory"
-        case _:
-            return "an address or a host name"
 
 
 def _from_file(file: Path | None) -> Iterator[_Setting]:
@@ -206,6 +176,9 @@ def _from_environment(environ: Mapping[str, str], tiers: Iterable[str]) -> Itera
     }
     # A variable changes a tier's rate but makes no tier: a misspelt one would go unnoticed.
     names |= {f"{_PREFIX}TIERS_{tier}".upper(): ("tiers", tier) for tier in tiers}
+    if _KMS_KEY_ID in environ:
+        place = f"environment variable {_KMS_KEY_ID}"
+        yield _Setting("vault", "kms_key_id", environ[_KMS_KEY_ID], place)
     for name in sorted(environ):
         if not name.startswith(_PREFIX):
             continue

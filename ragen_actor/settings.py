@@ -9,10 +9,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, inspect
 
 KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
 
@@ -22,6 +22,7 @@ UNLIMITED_TIER = "unlimited"
 # Labels of 1 to 63 characters, beyond which name resolution itself fails; an address is one too.
 HostName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_:%-]{1,63}(\.[A-Za-z0-9_:%-]{1,63})*\.?$")]
 Origin = Annotated[str, Meta(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^/\s]+)$")]
+KmsKeyId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9:/_-]{0,2048}$")]
 TierName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 RequestsPerMinute = Annotated[int, Meta(ge=0, le=1_000_000)]
 
@@ -156,6 +157,27 @@ class Dashboard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             return host.rstrip(".").lower() == "localhost"
 
 
+class Vault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The master keys of encrypted threads.
+
+    Attributes:
+        kms_key_id: A symmetric key in AWS KMS, by id, ARN or alias; empty for none. The environment
+            variable AWS_KMS_KEY_ID says the same.
+        master_key_files: Files that `ragen-actor master-key create` made; the first wraps new
+            keys, all of them open what they wrapped.
+        wrap_with: Which of the two kinds wraps the keys of new threads, where both are set.
+        cache_seconds: Seconds an opened key stays in memory; less asks KMS more often, more lets
+            a key live longer after KMS would refuse it.
+        cache_keys_max: Opened keys in memory; one for each encrypted thread in use saves calls.
+    """
+
+    kms_key_id: KmsKeyId = ""
+    master_key_files: tuple[Path, ...] = ()
+    wrap_with: Literal["kms", "file"] = "kms"
+    cache_seconds: Annotated[float, Meta(ge=0, le=86400)] = 300.0
+    cache_keys_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
+
+
 class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is written to standard error.
 
@@ -183,6 +205,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     storage: Storage = Storage()
     actors: Actors = Actors()
     dashboard: Dashboard = Dashboard()
+    vault: Vault = Vault()
     tiers: Mapping[str, int] = msgspec.field(default_factory=default_tiers)
     log: Log = Log()
 
@@ -192,6 +215,47 @@ SECTIONS: Mapping[str, type[Struct]] = {
     "storage": Storage,
     "actors": Actors,
     "dashboard": Dashboard,
+    "vault": Vault,
     "log": Log,
 }
 """Every section of fixed keys; `tiers` is the one whose keys the operator chooses."""
+
+
+def setting_type(section: str, key: str) -> Any:
+    """Return the annotated type of one setting, which holds its bounds.
+
+    Raises:
+        KeyError: There is no such setting.
+    """
+    if section == "tiers":
+        return RequestsPerMinute
+    return {item.name: item.type for item in msgspec.structs.fields(SECTIONS[section])}[key]
+
+
+def allowed(kind: Any) -> str:
+    """Say in words what a setting of this type may be: `a whole number from 0 to 65535`."""
+    match inspect.type_info(kind):
+        case inspect.IntType(ge=low, le=high, multiple_of=None):
+            return f"a whole number from {low} to {high}"
+        case inspect.IntType(ge=low, le=high, multiple_of=unit):
+            return f"a whole number from {low} to {high}, a multiple of {unit}"
+        case inspect.FloatType(ge=low, le=high):
+            return f"a number from {low} to {high}"
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.UnionType(types=(inspect.BoolType(), inspect.LiteralType(values=(word,)))):
+            return f'true, false or "{word}"'
+        case inspect.LiteralType():
+            return "one of " + ", ".join(f'"{value}"' for value in get_args(kind))
+        case inspect.VarTupleType(item_type=inspect.CustomType()):
+            return 'a list of paths, as ["/etc/ragen/master.key"]'
+        case inspect.StrType() if kind is KmsKeyId:
+            return "the id, ARN or alias of a key in AWS KMS"
+        case inspect.VarTupleType(item_type=inspect.StrType(pattern=None)):
+            return 'a list of addresses or networks, as ["10.0.0.0/8"]'
+        case inspect.VarTupleType():
+            return 'a list of origins, as ["https://app.example"], or ["*"] for all'
+        case inspect.CustomType():
+            return "the path of a directory"
+        case _:
+            return "an address or a host name"

@@ -31,13 +31,14 @@ from storage.errors import (
     WriteRefused,
 )
 from storage.options import Options
-from storage.reader import Place
+from storage.reader import Cut, Place
 from storage.reaper import Tombstone
-from storage.record import RecordError
+from storage.record import RecordError, halves, payload, whole
 from storage.record_log import CatalogLog, RecordLog, ThreadLog
 
 __all__ = [
     "CatalogLog",
+    "Cut",
     "DamagedRecord",
     "DataDirInUse",
     "DataDirUnusable",
@@ -53,4 +54,7 @@ __all__ = [
     "Tombstone",
     "WriteFailed",
     "WriteRefused",
+    "halves",
+    "payload",
+    "whole",
 ]

@@ -23,6 +23,7 @@ class LogHeader(msgspec.Struct, frozen=True):
         last_key: The highest key that the former generation had given out.
         last_ms: The creation time of its newest record, Unix milliseconds.
         create_bytes: Bytes of the lines that were committed together with this one, behind it.
+        sealed: Whether what the log holds is sealed; not there in the header of one that is not.
     """
 
     id: str
@@ -31,6 +32,7 @@ class LogHeader(msgspec.Struct, frozen=True):
     last_key: int = 0
     last_ms: int = 0
     create_bytes: int = 0
+    sealed: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Append:

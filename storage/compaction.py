@@ -55,7 +55,7 @@ class Rewrite(Draft):
         disk, target = self._disk, self._target
         with disk.opened(target.path) as source:
             old, start = read_header(disk, target.path, source)
-            self.begin(old.id, old.org)
+            self.begin(old.id, old.org, sealed=old.sealed is True)
             with disk.opened(self.path, create=True) as out:
                 for key, offset, length in zip(*self._live, strict=True):
                     self.keep(target.ADD, key, disk.read(source, length, offset), offset)

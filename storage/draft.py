@@ -53,7 +53,7 @@ class Draft:
         self._buffer = bytearray()
         self._synced: set[str] = set()
 
-    def begin(self, owner: str, org: str) -> None:
+    def begin(self, owner: str, org: str, *, sealed: bool) -> None:
         """Put the header at its start, in the place of an older draft.
 
         Raises:
@@ -65,6 +65,7 @@ class Draft:
             generation=self.generation,
             last_key=self.index.last_key,
             last_ms=self.index.last_ms,
+            sealed=sealed or msgspec.UNSET,
         )
         self._disk.unlink(self.path)
         self._append(HEADER, 0, encode(HEADER, 0, msgspec.json.encode(header)))

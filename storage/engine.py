@@ -29,7 +29,8 @@ from storage.durable import Disk
 from storage.journal import Journal
 from storage.opening import Opener
 from storage.options import Options
-from storage.reader import Place
+from storage.reader import Cut, Place
+from storage.record import payload
 from storage.record_log import CatalogLog, RecordLog, ThreadLog
 from storage.recovery import Outcome, recover
 from storage.sidecars import Sidecars
@@ -226,17 +227,17 @@ class Storage:
         self._committer.submit(appends, done)
 
     def read(
-        self, record_log: RecordLog, places: Sequence[Place]
+        self, record_log: RecordLog, places: Sequence[Place], cut: Cut = payload
     ) -> list[bytes] | asyncio.Future[list[bytes]]:
-        """Return objects: at once when they are in memory, else as a future.
+        """Return objects, or what else `cut` takes: at once when in memory, else as a future.
 
         Raises:
             DamagedRecord: One of them does not read back as it was written.
         """
-        found = record_log.read_now(places)
+        found = record_log.read_now(places, cut)
         if found is not None:
             return found
-        return self._loop.run_in_executor(self._readers, record_log.read, places)
+        return self._loop.run_in_executor(self._readers, record_log.read, places, cut)
 
     async def open_thread(self, org: str, thread_id: str) -> ThreadLog:
         """Open a thread that its catalogue lists.

@@ -46,6 +46,7 @@ def load(record_log: RecordLog, disk: Disk, *, owner: str) -> None:
                 raise DamagedRecord(f"the file is that of {header.id}", path=path, offset=0)
             size = disk.size(descriptor)
             record_log.generation = header.generation
+            record_log.sealed = header.sealed is True
             if not load_sidecar(record_log, disk, descriptor, size):
                 record_log.index = Index(last_key=header.last_key, last_ms=header.last_ms)
                 record_log.end = length

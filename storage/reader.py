@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from storage.descriptors import Descriptors
 from storage.durable import Disk
@@ -14,6 +14,9 @@ READ_NOW_BYTES_MAX = 256 * 1024
 """What may be copied out of the page cache in the event loop, in bytes."""
 
 _GAP_BYTES_MAX = 4096
+
+Cut = Callable[[bytes, int, int], bytes]
+"""Takes what is wanted of a line out of some bytes: the line's offset in them, and its length."""
 
 Place = tuple[int, int, int]
 """Where the newest version of a record stands: its key, offset and length in bytes."""
@@ -33,7 +36,9 @@ class Reader:
         self._descriptors = descriptors
         self._by_sequence = by_sequence
 
-    def read_now(self, path: str, places: Sequence[Place]) -> list[bytes] | None:
+    def read_now(
+        self, path: str, places: Sequence[Place], cut: Cut = payload
+    ) -> list[bytes] | None:
         """Return the objects at these places, or None when that would mean waiting for the disk.
 
         Raises:
@@ -51,9 +56,9 @@ class Reader:
             if piece is None:
                 return None
             pieces[start] = piece
-        return self._cut(path, places, pieces)
+        return self._cut(path, places, pieces, cut)
 
-    def read(self, path: str, places: Sequence[Place]) -> list[bytes]:
+    def read(self, path: str, places: Sequence[Place], cut: Cut = payload) -> list[bytes]:
         """Return the objects at these places; blocks.
 
         Raises:
@@ -71,9 +76,11 @@ class Reader:
             }
         finally:
             self._descriptors.release(descriptor)
-        return self._cut(path, places, pieces)
+        return self._cut(path, places, pieces, cut)
 
-    def _cut(self, path: str, places: Sequence[Place], pieces: dict[int, bytes]) -> list[bytes]:
+    def _cut(
+        self, path: str, places: Sequence[Place], pieces: dict[int, bytes], cut: Cut
+    ) -> list[bytes]:
         """Take the objects out of the pieces that hold their lines, proving each checksum."""
         starts = list(pieces)
         found = []
@@ -82,7 +89,7 @@ class Reader:
             if len(starts) > 1:
                 start = starts[bisect_right(starts, offset) - 1]
             try:
-                found.append(payload(pieces[start], offset - start, length))
+                found.append(cut(pieces[start], offset - start, length))
             except RecordError as error:
                 named = key if self._by_sequence else None
                 raise DamagedRecord(str(error), path=path, offset=offset, key=named) from error

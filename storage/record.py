@@ -14,6 +14,8 @@ Every fact that storage keeps is one line of JSON in an append-only file, which 
         in a catalogue and in the keys a record's number in the file (z repeats the key's)
     n   eight digits: bytes of d
     d   the object, exactly as it is served; further fields may follow it
+    e   what belongs to the object and is never served with it: sealed bytes, in base64;
+        a line that seals nothing has no such field
 
 The digits are fixed in width, so every slice below is a constant, and a page of messages is made by
 cutting each d out of the bytes that one read returned: nothing is decoded. The checksum is verified
@@ -22,6 +24,7 @@ whenever a line is read.
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from typing import NamedTuple
 from zlib import crc32
 
@@ -44,7 +47,9 @@ DATA_AT = 66
 """Bytes of a line that precede `d`."""
 
 _FIXED = ((0, b'{"c":"'), (14, b'","v":'), (21, b',"k":"'), (28, b'","s":"'), (45, b'","n":"'))
-_LINE = b'","v":1,"k":"%c","s":"%010d","n":"%08d","d":%b}\n'
+_LINE = b'","v":1,"k":"%c","s":"%010d","n":"%08d","d":%b%b}\n'
+_SEALED = b',"e":"'
+_SEALED_END = b'"}\n'
 
 
 class RecordError(ValueError):
@@ -65,13 +70,20 @@ class Record(NamedTuple):
     data: bytes
 
 
-def encode(kind: str, sequence: int, data: bytes) -> bytes:
+def encode(kind: str, sequence: int, data: bytes, sealed: bytes = b"") -> bytes:
     """Return the line, newline included, that holds `data`, one JSON object without a newline.
+
+    Args:
+        kind: One letter of `KINDS`.
+        sequence: 0..9_999_999_999.
+        data: The object.
+        sealed: Any bytes that belong to it and are read by `sealed` alone; often none.
 
     Raises:
         RecordError: The line would be longer than `LINE_BYTES_MAX`.
     """
-    rest = _LINE % (ord(kind), sequence, len(data), data)
+    behind = b'%b%b"' % (_SEALED, b64encode(sealed)) if sealed else b""
+    rest = _LINE % (ord(kind), sequence, len(data), data, behind)
     if len(rest) + _CHECKED_FROM > LINE_BYTES_MAX:
         raise RecordError(f"a line of {len(rest) + _CHECKED_FROM} bytes is too long")
     return b'{"c":"%08x%b' % (crc32(rest), rest)
@@ -96,6 +108,47 @@ def payload(piece: bytes, offset: int, length: int) -> bytes:
         return piece[start : start + int(piece[offset + 52 : offset + 60])]
     except ValueError:
         raise RecordError("the length is unreadable") from None
+
+
+def whole(piece: bytes, offset: int, length: int) -> bytes:
+    """Return the line at a place in some bytes, as it stands, once its checksum has proved sound.
+
+    Raises:
+        RecordError: The line is not as it was written.
+    """
+    payload(piece, offset, length)
+    return piece[offset : offset + length]
+
+
+def halves(line: bytes) -> tuple[bytes, bytes]:
+    """Return `d` and the sealed bytes of a sound line; the second are none if it seals nothing.
+
+    Raises:
+        RecordError: The line is not as it was written.
+    """
+    end = DATA_AT + int(line[_LENGTH])
+    behind = line[end : -len(_SEALED_END)]
+    if not behind.startswith(_SEALED):
+        return line[DATA_AT:end], b""
+    try:
+        return line[DATA_AT:end], b64decode(behind[len(_SEALED) :], validate=True)
+    except ValueError:
+        raise RecordError("the sealed bytes are unreadable") from None
+
+
+def stated_length(buffer: bytes, place: int) -> int:
+    """Tell how long the line at a place in some bytes says that it is, unchecked.
+
+    Raises:
+        RecordError: These bytes do not start like a line.
+    """
+    _, _, data_length = prefix(buffer[place : place + DATA_AT])
+    end = place + DATA_AT + data_length
+    if buffer.startswith(_SEALED, end):
+        # Base64 has no quotes, so the first one ends it.
+        quote = buffer.find(b'"', end + len(_SEALED))
+        end = quote + 1 if quote >= 0 else len(buffer)
+    return end + len(_SEALED_END) - 1 - place
 
 
 def parse(line: bytes) -> Record:

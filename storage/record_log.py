@@ -15,8 +15,8 @@ from storage.append import Append, LogHeader
 from storage.descriptors import Descriptors
 from storage.durable import Disk
 from storage.index import ENTRY_BYTES, Index
-from storage.reader import Place, Reader
-from storage.record import ADDS, HEADER, checksum, encode
+from storage.reader import Cut, Place, Reader
+from storage.record import ADDS, HEADER, checksum, encode, payload
 
 _HEADER_BYTES = 512
 _RESIDENT_BYTES = 1024
@@ -45,6 +45,7 @@ class RecordLog:
         unfit_end: Where the log ended when it proved too damaged to be rewritten; 0 if it did not.
         held: Nothing new may be begun on it: it is about to be replaced by its next generation.
         dropped: What it holds was deleted.
+        sealed: Its header says that what it holds is sealed.
     """
 
     BY_SEQUENCE: ClassVar[bool]
@@ -71,6 +72,7 @@ class RecordLog:
         self.unfit_end = 0
         self.held = False
         self.dropped = False
+        self.sealed = False
         self._waiting: list[Callable[[], None]] = []
         self._quiet: Callable[[], None] | None = None
         self._reader = Reader(disk, descriptors, by_sequence=self.BY_SEQUENCE)
@@ -103,23 +105,23 @@ class RecordLog:
         """Return the first line of a new log."""
         return self._append(HEADER, 0, 0, encode(HEADER, 0, msgspec.json.encode(header)))
 
-    def add(self, sequence: int, data: bytes) -> Append:
+    def add(self, sequence: int, data: bytes, sealed: bytes = b"") -> Append:
         """Return a line that adds a record.
 
         Raises:
             RecordError: The object is too long for a line.
         """
-        line = encode(self.ADD, sequence, data)
+        line = encode(self.ADD, sequence, data, sealed)
         self.pending_adds += 1
         return self._append(self.ADD, self.key(sequence, data), self.created_ms(data), line)
 
-    def replace(self, sequence: int, data: bytes) -> Append:
+    def replace(self, sequence: int, data: bytes, sealed: bytes = b"") -> Append:
         """Return a line that gives a record its new version.
 
         Raises:
             RecordError: The object is too long for a line.
         """
-        line = encode(self.REPLACE, sequence, data)
+        line = encode(self.REPLACE, sequence, data, sealed)
         return self._append(self.REPLACE, self.key(sequence, data), 0, line)
 
     def remove(self, sequence: int, data: bytes) -> Append:
@@ -196,22 +198,22 @@ class RecordLog:
             )
         return self.places(positions[::-1])[::-1]
 
-    def read_now(self, places: Sequence[Place]) -> list[bytes] | None:
+    def read_now(self, places: Sequence[Place], cut: Cut = payload) -> list[bytes] | None:
         """Return the objects at these places, or None when that would mean waiting for the disk.
 
         Raises:
             DamagedRecord: One of them does not read back as it was written.
         """
-        return self._reader.read_now(self.path, places)
+        return self._reader.read_now(self.path, places, cut)
 
-    def read(self, places: Sequence[Place]) -> list[bytes]:
+    def read(self, places: Sequence[Place], cut: Cut = payload) -> list[bytes]:
         """Return the objects at these places; blocks.
 
         Raises:
             DamagedRecord: One of them does not read back as it was written.
             OSError: The file cannot be read.
         """
-        return self._reader.read(self.path, places)
+        return self._reader.read(self.path, places, cut)
 
     @property
     def memory_bytes(self) -> int:

@@ -90,7 +90,7 @@ def salvage(
             yield Deed(path, offset, text)
         index = Index(last_key=found.last_key, last_ms=found.last_ms)
         draft = Draft(disk, log, found.generation + 1, index)
-        draft.begin(owner, org)
+        draft.begin(owner, org, sealed=found.sealed)
         out = stack.enter_context(disk.opened(draft.path, create=True))
         for key in sorted({*found.live, *added}):
             if key in added:

@@ -10,7 +10,15 @@ import msgspec
 from storage.append import LogHeader
 from storage.durable import Disk
 from storage.errors import DamagedRecord
-from storage.record import DATA_AT, HEADER, LINE_BYTES_MAX, RecordError, parse, prefix
+from storage.record import (
+    DATA_AT,
+    HEADER,
+    LINE_BYTES_MAX,
+    RecordError,
+    parse,
+    prefix,
+    stated_length,
+)
 from storage.record_log import RecordLog
 
 _STARTS = b'{"c":"'
@@ -95,11 +103,11 @@ def _damaged(buffer: bytes, place: int, base: int, fault: str, stop: int = 0) ->
     """
     kind, sequence, end = "", -1, 0
     try:
-        kind, sequence, data_length = prefix(buffer[place : place + DATA_AT])
+        kind, sequence, _ = prefix(buffer[place : place + DATA_AT])
+        said = place + stated_length(buffer, place)
     except (RecordError, IndexError):
         pass
     else:
-        said = place + DATA_AT + data_length + 2
         if said in (stop, len(buffer)) or buffer.startswith(_STARTS, said):
             end = said
     end = end or _next_start(buffer, stop)

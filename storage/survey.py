@@ -17,7 +17,7 @@ from storage.errors import DamagedRecord
 from storage.gap import read_gap
 from storage.index import unpack
 from storage.loading import keys_about
-from storage.record import ADDS, DATA_AT, REMOVES, REPLACES, RecordError, prefix
+from storage.record import ADDS, REMOVES, REPLACES, RecordError, halves, stated_length
 from storage.record_log import RecordLog
 from storage.scan import Line, lines, misfit, read_header
 
@@ -57,6 +57,7 @@ class Survey:
     Attributes:
         header: Its first line; None when that is unreadable.
         foreign: The file is another log's, as its header says.
+        sealed: What it holds is sealed, as its header or one of its messages says.
         gap: Lines that stood behind its end are lost.
         live: The newest sound version of each record, by key.
         tombstones: Sound ones, by the key of what they removed.
@@ -69,6 +70,7 @@ class Survey:
 
     header: LogHeader | None = None
     foreign: bool = False
+    sealed: bool = False
     gap: bool = False
     live: dict[int, Place] = field(default_factory=dict)
     tombstones: dict[int, Place] = field(default_factory=dict)
@@ -104,6 +106,7 @@ def survey(log: RecordLog, disk: Disk, owner: str) -> Survey:
             pass
         else:
             found.foreign = found.header.id != owner
+            found.sealed = found.header.sealed is True
             found.generation = found.header.generation
             found.last_key, found.last_ms = found.header.last_key, found.header.last_ms
         reader = _Reader(log, found)
@@ -150,6 +153,7 @@ class _Reader:
             # A version whose first line is lost is the record all the same.
             found.live[key] = Place(line.offset, len(line.data))
             found.last_ms = max(found.last_ms, self._log.created_ms(line.payload))
+            found.sealed |= self._log.BY_SEQUENCE and bool(halves(line.data)[1])
         self._newest = max(self._newest, key)
 
     def _set_aside(self, line: Line, fault: str) -> None:
@@ -182,7 +186,7 @@ class _Reader:
 def _said(line: Line) -> int:
     """Tell how long a damaged line says to be, in bytes; 0 when it cannot be told."""
     try:
-        return DATA_AT + prefix(line.data[:DATA_AT])[2] + 2
+        return stated_length(line.data, 0)
     except (RecordError, IndexError):
         return 0
 

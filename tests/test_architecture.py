@@ -20,7 +20,7 @@ LINES_MAX = 300
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "base", "shared", "tools"}
 
 # From the roof to the ground: a floor may use those below it.
-FLOORS = ("cli", "server", "control", "web", "actors", "storage")
+FLOORS = ("cli", "server", "control", "vault", "web", "actors", "storage")
 # Rooms that every floor of ragen_actor may enter. They know nothing of the floors, but for what
 # stands here: keys are kept in lines of storage's format.
 ROOMS = {
@@ -50,6 +50,7 @@ MAY_LAST = {
     "storage/datadir.py": {"flock"},
     "ragen_actor/key_file.py": {"fsync", "flock", "ftruncate"},
     "ragen_actor/key_changes.py": {"fsync", "flock", "ftruncate"},
+    "ragen_actor/vault/master_key_file.py": {"fsync"},
 }
 
 
@@ -100,6 +101,8 @@ def may_use(user: str) -> set[str]:
         below = set(FLOORS[FLOORS.index(user) :])
         if user == "web":
             below.remove("storage")
+        if user == "vault":
+            below -= {"web", "storage"}
         return below | set(ROOMS)
     return ROOMS[user] | set(ROOMS)
 
@@ -120,6 +123,15 @@ def test_imports_never_go_upward(path: Path) -> None:
 def test_the_web_never_imports_storage() -> None:
     for path in (ROOT / "ragen_actor/web").rglob("*.py"):
         assert not [module for module in imports(path) if place(module) == "storage"], path
+
+
+@pytest.mark.parametrize("floor", ["web", "actors"])
+def test_the_public_api_has_no_way_to_open_what_is_sealed(floor: str) -> None:
+    for path in (ROOT / "ragen_actor" / floor).rglob("*.py"):
+        for module in imports(path):
+            assert not module.startswith("ragen_actor.vault"), path
+            assert module.split(".")[0] not in {"cryptography", "aiobotocore", "botocore"}, path
+            assert floor == "actors" or not module.startswith("ragen_actor.actors.sealed"), path
 
 
 def test_storage_knows_no_http_and_nothing_of_what_it_holds() -> None:
@@ -247,6 +259,7 @@ def test_errors_are_swallowed_nowhere_but_at_the_outermost_handlers() -> None:
                     found.add(name_of(path))
     assert found <= {
         "ragen_actor/web/gate.py",
+        "ragen_actor/web/fast_path.py",
         "ragen_actor/actors/actor.py",
         "ragen_actor/actors/registry.py",
         "storage/committer.py",

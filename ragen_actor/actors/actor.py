@@ -11,7 +11,6 @@ from typing import Protocol
 
 import msgspec
 
-from ragen_actor import schema
 from ragen_actor.actors.commands import Command
 from ragen_actor.actors.mailbox import Envelope, Mailbox
 from ragen_actor.actors.seam import translated
@@ -23,10 +22,12 @@ from ragen_actor.errors import (
     Unavailable,
 )
 from storage import (
+    Cut,
     Place,
     RecordLog,
     Storage,
     StorageError,
+    payload,
 )
 from storage.append import Append
 
@@ -212,9 +213,13 @@ class Actor:
         source: RecordLog,
         places: Sequence[Place],
         then: Callable[[list[bytes]], None],
+        cut: Cut = payload,
     ) -> None:
-        """Go on with the objects at these places: at once when they are in memory, else later."""
-        found = self.world.storage.read(source, places)
+        """Go on with the objects at these places: at once when they are in memory, else later.
+
+        With `whole` as `cut` these are lines, each with what is sealed in it.
+        """
+        found = self.world.storage.read(source, places, cut)
         if isinstance(found, list):
             then(found)
             return
@@ -265,35 +270,3 @@ class Actor:
                 self._guard(envelope, then)
 
         storage.commit(appends, done)
-
-
-def page(
-    source: RecordLog,
-    query: schema.ListQuery,
-    key_of: Callable[[str], int | None],
-    bytes_max: int,
-) -> tuple[list[Place], bool]:
-    """Choose what a list query asks for.
-
-    Raises:
-        InvalidRequest: A cursor names a place that the log never reached.
-    """
-    index = source.index
-    keys: list[int | None] = []
-    for param, cursor in (("after", query.after), ("before", query.before)):
-        key = None if cursor is None else key_of(cursor)
-        if cursor is not None and (key is None or key > index.last_key):
-            raise InvalidRequest(
-                f"Invalid '{param}': '{cursor}' was never part of this list.",
-                param=param,
-                code="invalid_value",
-            )
-        keys.append(key)
-    positions, more = index.page(
-        limit=query.limit,
-        ascending=query.order == "asc",
-        after=keys[0],
-        before=keys[1],
-        bytes_max=bytes_max,
-    )
-    return source.places(positions), more

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from ragen_actor import schema
-from ragen_actor.actors import commands
-from ragen_actor.actors.actor import Actor, World, page
+from ragen_actor.actors import commands, sealed
+from ragen_actor.actors.actor import Actor, World
 from ragen_actor.actors.commands import Command
 from ragen_actor.actors.mailbox import Envelope
-from ragen_actor.actors.turns import thread_too_long, too_long, turn
+from ragen_actor.actors.paging import page
+from ragen_actor.actors.turns import sealed_turn, thread_too_long, too_long, turn
 from ragen_actor.errors import ThreadNotFound
-from storage import CatalogLog, LogHeader, RecordError, ThreadLog
+from storage import (
+    CatalogLog,
+    Cut,
+    LogHeader,
+    RecordError,
+    ThreadLog,
+    halves,
+    payload,
+    whole,
+)
 from storage.append import Append
 
 _COUNTERS = 1 << 16
@@ -65,36 +77,52 @@ class CatalogActor(Actor):
                 self._list(envelope, query)
             case commands.CreateThread(request=request, assistant_id=assistant_id):
                 self._create(envelope, request, assistant_id)
+            case sealed.CreateSealedThread(request=request, assistant_id=assistant_id):
+                self._create(envelope, request, assistant_id, envelope.command)
+            case sealed.GetSealedThread(thread_id=thread_id):
+                self._get(envelope, thread_id, whole)
+            case sealed.ListSealedThreads(query=query):
+                self._list(envelope, query, whole)
             case commands.Compact(now=now):
                 self._compact(envelope, now)
             case other:
                 raise TypeError(f"no catalogue answers {other!r}")
 
-    def _get(self, envelope: Envelope, thread_id: str) -> None:
+    def _get(self, envelope: Envelope, thread_id: str, cut: Cut = payload) -> None:
         key = schema.thread_key(thread_id)
         place = None if key is None else self.log.place(key)
         if place is None:
             raise ThreadNotFound(thread_id)
 
         def found(objects: list[bytes]) -> None:
-            if objects[0][_ID] != thread_id.encode():
+            data = objects[0] if cut is payload else halves(objects[0])[0]
+            if data[_ID] != thread_id.encode():
                 raise ThreadNotFound(thread_id)
-            self._answer(envelope, objects[0])
+            self._answer(envelope, data if cut is payload else sealed.render_page(objects, False))
 
-        self._read(envelope, self.log, (place,), found)
+        self._read(envelope, self.log, (place,), found, cut)
 
-    def _list(self, envelope: Envelope, query: schema.ListQuery) -> None:
+    def _list(self, envelope: Envelope, query: schema.ListQuery, cut: Cut = payload) -> None:
         places, more = page(self.log, query, schema.thread_key, self.world.page_bytes_max)
+        render = schema.render_page if cut is payload else sealed.render_page
         self._read(
             envelope,
             self.log,
             places,
-            lambda found: self._answer(envelope, schema.render_page(found, more)),
+            lambda found: self._answer(envelope, render(found, more)),
+            cut,
         )
 
-    def _create(self, envelope: Envelope, request: schema.CreateThread, assistant_id: str) -> None:
+    def _create(
+        self,
+        envelope: Envelope,
+        request: schema.CreateThread,
+        assistant_id: str,
+        encrypted: sealed.CreateSealedThread | None = None,
+    ) -> None:
         thread_id, ms = self._new_id()
         thread_log = self.world.storage.new_thread(self.org, thread_id)
+        thread_log.sealed = encrypted is not None
         data = schema.encode(
             schema.Thread(
                 id=thread_id,
@@ -105,27 +133,30 @@ class CatalogActor(Actor):
                 assistant_id=assistant_id,
             )
         )
-        try:
-            turns = [
-                thread_log.add(
-                    sequence,
-                    turn(
-                        thread_id,
-                        message,
-                        ms=ms,
-                        sequence=sequence,
-                        random=self.world.random(48),
-                    ),
-                )
-                for sequence, message in enumerate(request.messages, 1)
+        bits = self.world.random
+        if encrypted is None:
+            pairs = [
+                (turn(thread_id, each, ms=ms, sequence=sequence, random=bits(48)), b"")
+                for sequence, each in enumerate(request.messages, 1)
             ]
+        else:
+            pairs = [
+                sealed_turn(thread_id, each, ms=ms, sequence=sequence, random=bits(48))
+                for sequence, each in enumerate(encrypted.turns, 1)
+            ]
+        try:
+            turns = [thread_log.add(sequence, *pair) for sequence, pair in enumerate(pairs, 1)]
         except RecordError as error:
             raise too_long() from error
         header = LogHeader(
-            id=thread_id, org=self.org, create_bytes=sum([len(each.line) for each in turns])
+            id=thread_id,
+            org=self.org,
+            create_bytes=sum([len(each.line) for each in turns]),
+            sealed=True if encrypted else msgspec.UNSET,
         )
         try:
-            appends = [thread_log.header(header), *turns, *self._entry(data)]
+            entry = self._entry(data, encrypted.key if encrypted else b"")
+            appends = [thread_log.header(header), *turns, *entry]
         except RecordError as error:
             raise thread_too_long() from error
 
@@ -137,12 +168,12 @@ class CatalogActor(Actor):
 
         self._commit(envelope, appends, committed)
 
-    def _entry(self, data: bytes) -> list[Append]:
+    def _entry(self, data: bytes, key: bytes) -> list[Append]:
         """The line of a new thread, and before the first one the catalogue's own header."""
         log = self.log
         first = not log.end and not log.pending
         header = [log.header(LogHeader(id=self.org, org=self.org))] if first else []
-        return [*header, log.add(log.next_number, data)]
+        return [*header, log.add(log.next_number, data, key)]
 
     def _new_id(self) -> tuple[str, int]:
         """Return a new thread's id, greater than all before, and its creation time.

@@ -5,6 +5,15 @@ from __future__ import annotations
 from msgspec import Struct
 
 from ragen_actor import schema
+from ragen_actor.actors.sealed import (
+    AppendSealed,
+    CreateSealedThread,
+    GetSealedMessage,
+    GetSealedThread,
+    ListSealedMessages,
+    ListSealedThreads,
+    ReplaceKey,
+)
 
 
 class CreateThread(Struct, frozen=True, gc=False):
@@ -84,7 +93,15 @@ class Compact(Struct, frozen=True, gc=False):
     now: bool
 
 
-CatalogCommand = CreateThread | GetThread | ListThreads | Compact
+CatalogCommand = (
+    CreateThread
+    | GetThread
+    | ListThreads
+    | CreateSealedThread
+    | GetSealedThread
+    | ListSealedThreads
+    | Compact
+)
 ThreadCommand = (
     AppendMessage
     | GetMessage
@@ -93,6 +110,10 @@ ThreadCommand = (
     | DeleteMessage
     | ModifyThread
     | DeleteThread
+    | AppendSealed
+    | GetSealedMessage
+    | ListSealedMessages
+    | ReplaceKey
     | Compact
 )
 Command = CatalogCommand | ThreadCommand

@@ -16,7 +16,8 @@ import msgspec
 from ragen_actor import schema
 from ragen_actor.actors.actor import Actor, Clock, State, World
 from ragen_actor.actors.catalog_actor import CatalogActor
-from ragen_actor.actors.commands import CatalogCommand, Compact, GetThread, ThreadCommand
+from ragen_actor.actors.commands import CatalogCommand, Compact, ThreadCommand
+from ragen_actor.actors.sealed import GetSealedThread, read_page
 from ragen_actor.actors.seam import worded
 from ragen_actor.actors.thread_actor import ThreadActor
 from ragen_actor.actors.watching import Watchers
@@ -196,11 +197,13 @@ class Registry:
         thread_id = actor.thread_id
         try:
             # A read of the entry waits for the catalogue, and tells whether this is its thread.
-            await organisation.catalog.ask(GetThread(thread_id))
+            entry = await organisation.catalog.ask(GetSealedThread(thread_id))
             opened = await self._world.storage.open_thread(actor.org, thread_id)
         except Exception as error:
             self._fail(organisation, actor, worded(error))
         else:
+            # Either is enough: a repair may have lost the entry's key, or the file's header.
+            opened.sealed |= any(read_page(entry).sealed)
             actor.activate(opened, organisation.catalog.log)
             self._touch(actor)
 

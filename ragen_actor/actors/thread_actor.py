@@ -7,26 +7,46 @@ from collections.abc import Callable
 import msgspec
 
 from ragen_actor import schema
-from ragen_actor.actors import commands
-from ragen_actor.actors.actor import Actor, World, page
+from ragen_actor.actors import commands, sealed
+from ragen_actor.actors.actor import World
 from ragen_actor.actors.commands import Command
+from ragen_actor.actors.entry import THREAD, Entry
 from ragen_actor.actors.mailbox import Envelope
-from ragen_actor.actors.turns import after_change, thread_too_long, too_long, turn
-from ragen_actor.actors.watching import Kind
+from ragen_actor.actors.paging import page
+from ragen_actor.actors.turns import after_message_change, sealed_turn, too_long, turn
 from ragen_actor.errors import MessageNotFound, ThreadNotFound
-from storage import CatalogLog, Place, RecordError, ThreadLog, Tombstone
+from storage import (
+    CatalogLog,
+    Cut,
+    Place,
+    RecordError,
+    ThreadLog,
+    Tombstone,
+    halves,
+    payload,
+    whole,
+)
 
 _TENDED_EVERY = 64
 """Appends after which it is seen whether the log needs anything."""
-_INDEPENDENT = frozenset((commands.AppendMessage, commands.ListMessages, commands.GetMessage))
+_INDEPENDENT = frozenset(
+    (
+        commands.AppendMessage,
+        commands.ListMessages,
+        commands.GetMessage,
+        sealed.AppendSealed,
+        sealed.ListSealedMessages,
+        sealed.GetSealedMessage,
+    )
+)
 """What needs no other command's end."""
-_THREAD = 0
-"""Stands for the thread itself among the keys of its messages, which begin at 1."""
+_IN_CATALOG = frozenset((commands.ModifyThread, commands.DeleteThread, sealed.ReplaceKey))
+"""What writes to the catalogue."""
 _ID = slice(7, 43)
 """Where a stored message has its id."""
 
 
-class ThreadActor(Actor):
+class ThreadActor(Entry):
     """One thread.
 
     Appends need no more than the next sequence, so they are planned while others are on their way
@@ -43,14 +63,9 @@ class ThreadActor(Actor):
     def __init__(
         self, world: World, org: str, thread_id: str, deleted: Callable[[ThreadActor], None]
     ) -> None:
-        super().__init__(world)
+        super().__init__(world, org, thread_id)
         self._deleted = deleted
-        self.org = org
-        self.thread_id = thread_id
         self._log: ThreadLog
-        self._catalog: CatalogLog
-        self._key = schema.thread_key(thread_id) or 0
-        self._changing: set[int] = set()
         self._deleting = False
         self._doubtful = False
         self._last_ms = 0
@@ -76,17 +91,16 @@ class ThreadActor(Actor):
             return False
         if type(command) in _INDEPENDENT:
             return True
-        if isinstance(command, commands.ModifyThread | commands.DeleteThread) and self._is_held(
-            self._catalog
-        ):
+        if type(command) in _IN_CATALOG and self._is_held(self._catalog):
             return False
         match command:
-            case commands.ModifyMessage(message_id=message_id):
+            case (
+                commands.ModifyMessage(message_id=message_id)
+                | commands.DeleteMessage(message_id=message_id)
+            ):
                 return schema.message_sequence(message_id) not in self._changing
-            case commands.DeleteMessage(message_id=message_id):
-                return schema.message_sequence(message_id) not in self._changing
-            case commands.ModifyThread():
-                return _THREAD not in self._changing
+            case commands.ModifyThread() | sealed.ReplaceKey():
+                return THREAD not in self._changing
             case commands.DeleteThread():
                 return not self.mailbox.begun
         return True
@@ -109,19 +123,42 @@ class ThreadActor(Actor):
                 self._modify_thread(envelope, change)
             case commands.DeleteThread():
                 self._delete_thread(envelope)
+            case sealed.AppendSealed(turn=new):
+                self._append_sealed(envelope, new)
+            case sealed.ListSealedMessages(query=query):
+                self._list(envelope, query, whole)
+            case sealed.GetSealedMessage(message_id=message_id):
+                self._get(envelope, message_id, whole)
+            case sealed.ReplaceKey(expected=expected, key=key):
+                self._replace_key(envelope, expected, key)
             case commands.Compact(now=now):
                 self._compact(envelope, now)
             case other:
                 raise TypeError(f"no thread answers {other!r}")
 
     def _append(self, envelope: Envelope, message: schema.NewMessage) -> None:
+        if self._log.sealed:
+            raise schema.encrypted_thread(self.thread_id)
+        ms, sequence, random = self._next()
+        data = turn(self.thread_id, message, ms=ms, sequence=sequence, random=random)
+        self._add(envelope, sequence, data, b"")
+
+    def _append_sealed(self, envelope: Envelope, new: sealed.SealedTurn) -> None:
+        assert self._log.sealed
+        ms, sequence, random = self._next()
+        pair = sealed_turn(self.thread_id, new, ms=ms, sequence=sequence, random=random)
+        self._add(envelope, sequence, *pair)
+
+    def _next(self) -> tuple[int, int, int]:
+        """Return the next message's time in Unix milliseconds, its sequence and its random bits."""
         world = self.world
-        self._last_ms = ms = max(int(world.clock() * 1000), self._last_ms)
-        log = self._log
-        sequence = log.next_sequence
-        data = turn(self.thread_id, message, ms=ms, sequence=sequence, random=world.random(48))
+        self._last_ms = max(int(world.clock() * 1000), self._last_ms)
+        return self._last_ms, self._log.next_sequence, world.random(48)
+
+    def _add(self, envelope: Envelope, sequence: int, data: bytes, what_is_sealed: bytes) -> None:
+        world, log = self.world, self._log
         try:
-            append = log.add(sequence, data)
+            append = log.add(sequence, data, what_is_sealed)
         except RecordError as error:
             raise too_long() from error
 
@@ -131,47 +168,48 @@ class ThreadActor(Actor):
                 self._tended = log.index.records
                 world.storage.tend(log)
             if world.watchers:
-                world.watchers.tell(self.org, "turn-added", self.thread_id, data[_ID].decode())
+                self._tell("turn-added", data[_ID].decode())
             self._answer(envelope, data)
 
         self._commit(envelope, (append,), committed)
 
-    def _list(self, envelope: Envelope, query: schema.ListQuery) -> None:
+    def _list(self, envelope: Envelope, query: schema.ListQuery, cut: Cut = payload) -> None:
         places, more = page(self.log, query, schema.message_sequence, self.world.page_bytes_max)
         if query.run_id is not None:
             # Turns stored by hand belong to no run, and there are no others yet.
             places, more = [], False
+        render = schema.render_page if cut is payload else sealed.render_page
         self._read(
             envelope,
             self._log,
             places,
-            lambda found: self._answer(envelope, schema.render_page(found, more)),
+            lambda found: self._answer(envelope, render(found, more)),
+            cut,
         )
 
-    def _get(self, envelope: Envelope, message_id: str) -> None:
+    def _get(self, envelope: Envelope, message_id: str, cut: Cut = payload) -> None:
         place = self._place(message_id)
 
         def found(objects: list[bytes]) -> None:
-            self._answer(envelope, self._named(message_id, objects[0]))
+            if cut is payload:
+                self._answer(envelope, self._named(message_id, objects[0]))
+                return
+            self._named(message_id, halves(objects[0])[0])
+            self._answer(envelope, sealed.render_page(objects, False))
 
-        self._read(envelope, self.log, (place,), found)
+        self._read(envelope, self.log, (place,), found, cut)
 
     def _modify(self, envelope: Envelope, message_id: str, change: schema.ModifyMessage) -> None:
         place = self._place(message_id)
 
-        def found(objects: list[bytes]) -> None:
-            data = self._named(message_id, objects[0])
-            message = schema.decode_message(data)
-            if change.metadata is msgspec.UNSET:
+        def found(lines: list[bytes]) -> None:
+            data, its_sealed = halves(lines[0])
+            changed = after_message_change(self._named(message_id, data), change)
+            if changed is data:
                 self._answer(envelope, data)
                 return
-            metadata = schema.merge_metadata(message.metadata, change.metadata)
-            if metadata == message.metadata:
-                self._answer(envelope, data)
-                return
-            changed = schema.encode(msgspec.structs.replace(message, metadata=metadata))
             try:
-                append = self.log.replace(place[0], changed)
+                append = self.log.replace(place[0], changed, its_sealed)
             except RecordError as error:
                 raise too_long() from error
 
@@ -183,7 +221,7 @@ class ThreadActor(Actor):
             self._commit(envelope, (append,), committed)
 
         self._change(envelope, place[0])
-        self._read(envelope, self.log, (place,), found)
+        self._read(envelope, self.log, (place,), found, whole)
 
     def _delete(self, envelope: Envelope, message_id: str) -> None:
         place = self._place(message_id)
@@ -203,31 +241,6 @@ class ThreadActor(Actor):
         self._change(envelope, place[0])
         self._read(envelope, self.log, (place,), found)
 
-    def _modify_thread(self, envelope: Envelope, change: schema.ModifyThread) -> None:
-        catalog = self._catalog
-
-        def found(objects: list[bytes]) -> None:
-            thread = schema.decode_thread(objects[0])
-            changed = after_change(thread, change)
-            if changed == thread:
-                self._answer(envelope, objects[0])
-                return
-            data = schema.encode(changed)
-            try:
-                append = catalog.replace(catalog.next_number, data)
-            except RecordError as error:
-                raise thread_too_long() from error
-
-            def committed() -> None:
-                self.world.storage.tend(catalog)
-                self._tell("thread-changed")
-                self._answer(envelope, data)
-
-            self._commit(envelope, (append,), committed)
-
-        self._change(envelope, _THREAD)
-        self._read(envelope, catalog, (self._own_place(),), found)
-
     def _delete_thread(self, envelope: Envelope) -> None:
         self._own_place()
         deleted_at = int(self.world.clock())
@@ -243,17 +256,9 @@ class ThreadActor(Actor):
             self._tell("thread-deleted")
             self._answer(envelope, schema.deleted_thread(self.thread_id))
 
-        envelope.changes = _THREAD
+        envelope.changes = THREAD
         self._deleting = True
         self._commit(envelope, (append,), committed)
-
-    def _tell(self, kind: Kind, message_id: str = "") -> None:
-        self.world.watchers.tell(self.org, kind, self.thread_id, message_id)
-
-    def _change(self, envelope: Envelope, key: int) -> None:
-        """Keep other changes of the same object waiting until this one has ended."""
-        envelope.changes = key
-        self._changing.add(key)
 
     def _end(self, envelope: Envelope) -> None:
         super()._end(envelope)
@@ -275,9 +280,3 @@ class ThreadActor(Actor):
         if data[_ID] != message_id.encode():
             raise MessageNotFound(message_id)
         return data
-
-    def _own_place(self) -> Place:
-        place = self._catalog.place(self._key)
-        if place is None:
-            raise ThreadNotFound(self.thread_id)
-        return place

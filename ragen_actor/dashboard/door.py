@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import time
 from collections.abc import Callable
@@ -15,7 +14,6 @@ from ragen_actor.dashboard import paths, protection
 from ragen_actor.dashboard.assets import Assets
 from ragen_actor.dashboard.attempts import Attempts
 from ragen_actor.dashboard.pages import Pages
-from ragen_actor.dashboard.plain import Vault
 from ragen_actor.dashboard.sessions import Session, Sessions
 from ragen_actor.dashboard.signing import SIGN_IN, SIGN_OUT, Signing, single
 from ragen_actor.dashboard.visit import Backend, Forbidden, SignedOut, Visit
@@ -24,6 +22,7 @@ from ragen_actor.keyring import Keyring
 from ragen_actor.settings import DEFAULT_TIER, Config
 from ragen_actor.settings import Dashboard as Settings
 from ragen_actor.token_bucket import TokenBuckets, rate_limit_message
+from ragen_actor.vault import Vault
 from ragen_actor.web.access import AccessLog
 from ragen_actor.web.body import Bodies
 from ragen_actor.web.error_map import (
@@ -32,6 +31,7 @@ from ragen_actor.web.error_map import (
     error_headers,
     status_and_type,
 )
+from ragen_actor.web.exchange import Exchange
 from ragen_actor.web.routes import UnknownUrl, WrongMethod
 
 log = logging.getLogger(__name__)
@@ -94,59 +94,52 @@ class Dashboard:
             clock=clock,
         )
 
-    def open(self, config: Config, registry: Registry) -> None:
+    def open(self, config: Config, registry: Registry, vault: Vault) -> None:
         """Begin to show what there is: storage has recovered."""
         self.backend = Backend(
             registry,
-            Vault(registry),
+            vault,
             config.server.messages_per_create_max,
             config.dashboard.streams_max,
         )
 
-    async def handle(self, request: web.BaseRequest, path: str, query: str) -> web.StreamResponse:
+    async def handle(self, request: web.BaseRequest, exchange: Exchange) -> web.StreamResponse:
         """Answer one request.
 
         Args:
             request: As it came.
-            path: Still percent-encoded, at or below `/dashboard`.
-            query: Likewise.
+            exchange: What the server's door has found out about it; whose it is, is added here.
         """
-        request_id = "req_" + os.urandom(16).hex()
-        seen = _Seen()
         try:
-            response = await self._answer(request, path, query, seen)
+            response = await self._answer(request, exchange)
         except ConnectionError:
             raise
-        except RagenError as error:
-            response = self._refusal(seen, error, request_id)
-        except Exception:
-            log.exception("%s %s %s failed", request_id, request.method, path)
-            failure = RagenError("The server had an error while processing your request.")
-            response = self._refusal(seen, failure, request_id)
+        except Exception as error:
+            response = self._refusal(exchange, error)
         if not response.prepared:
             protection.protect(response)
-            response.headers["x-request-id"] = request_id
+            response.headers["x-request-id"] = exchange.id
         return response
 
     async def _answer(
-        self, request: web.BaseRequest, path: str, query: str, seen: _Seen
+        self, request: web.BaseRequest, exchange: Exchange
     ) -> web.StreamResponse:
-        method = request.method
+        method, path = exchange.method, exchange.path
         if path.startswith(_ASSETS) and method in ("GET", "HEAD"):
             asset = self._assets.answer(request, path.removeprefix(_ASSETS))
             if asset is None:
                 raise UnknownUrl(f"Invalid URL ({method} {path})")
             return asset
-        fields = single(query)
+        fields = single(exchange.query)
         if path in (SIGN_IN, SIGN_OUT):
-            return await self._sign(request, path, fields, seen)
+            return await self._sign(request, path, fields)
         found = paths.find(method, path)
-        seen.page = found.is_page
         session = self._signing.session(request)
         if session is None:
             if found.is_page and method in ("GET", "HEAD"):
                 return self._signing.redirect(path)
             raise SignedOut("You are no longer signed in.")
+        exchange.key = session.key
         self._admit(request, session)
         if self.backend is None:
             raise Unavailable("The server is starting. Please try again.")
@@ -158,7 +151,7 @@ class Dashboard:
             pages=self._pages,
             thread_id=found.thread_id,
             message_id=found.message_id,
-            query=query,
+            query=exchange.query,
             fields=fields,
             body=await self._body(request),
         )
@@ -170,9 +163,8 @@ class Dashboard:
             raise
 
     async def _sign(
-        self, request: web.BaseRequest, path: str, fields: dict[str, str], seen: _Seen
+        self, request: web.BaseRequest, path: str, fields: dict[str, str]
     ) -> web.Response:
-        seen.page = True
         if path == SIGN_OUT:
             if request.method != "POST":
                 raise WrongMethod(request.method, path, ("POST",))
@@ -212,8 +204,13 @@ class Dashboard:
         finally:
             self._bodies.give_back(room)
 
-    def _refusal(self, seen: _Seen, error: RagenError, request_id: str) -> web.Response:
+    def _refusal(self, exchange: Exchange, error: Exception) -> web.Response:
         """Return a failure as a page to a person, and as the API's JSON to a script."""
+        if not isinstance(error, RagenError):
+            log.error(
+                "%s %s %s failed", exchange.id, exchange.method, exchange.path, exc_info=error
+            )
+            error = RagenError("The server had an error while processing your request.")
         if isinstance(error, Forbidden):
             status, kind = 403, INVALID_REQUEST
         elif isinstance(error, SignedOut):
@@ -221,8 +218,8 @@ class Dashboard:
         else:
             status, kind = status_and_type(error)
         headers = {} if isinstance(error, SignedOut) else error_headers(error)
-        message = error.message if status != 500 else f"{error.message} ({request_id})"
-        if seen.page:
+        message = error.message if status != 500 else f"{error.message} ({exchange.id})"
+        if _wants_page(exchange):
             return self._pages.response(
                 "error.html",
                 {"message": message, "code": status},
@@ -235,8 +232,6 @@ class Dashboard:
         )
 
 
-class _Seen:
-    """What is known of a request when it fails."""
-
-    def __init__(self) -> None:
-        self.page = False
+def _wants_page(exchange: Exchange) -> bool:
+    """Tell whether a person opened this, as browsers say; scripts ask for whatever there is."""
+    return "text/html" in exchange.fields.get("accept", "")

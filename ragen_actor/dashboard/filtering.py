@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from ragen_actor import schema
-from ragen_actor.dashboard.plain import ListedThread
+from ragen_actor.vault import ListedThread
 from ragen_actor.dashboard.visit import Visit
 from ragen_actor.errors import InvalidRequest, ThreadNotFound
 

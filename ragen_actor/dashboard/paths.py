@@ -18,7 +18,7 @@ class Path(Struct, frozen=True):
 
     Attributes:
         handler: What answers.
-        is_page: Whether a person opens it, and wants to see a page whatever happens.
+        is_page: Whether a person opens it, and is sent to sign in first.
         thread_id: From the path, decoded; empty where it has none.
         message_id: Likewise.
     """

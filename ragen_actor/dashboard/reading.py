@@ -9,7 +9,7 @@ from aiohttp import web
 
 from ragen_actor import schema
 from ragen_actor.dashboard import filtering, views
-from ragen_actor.dashboard.plain import ListedThread, Turn
+from ragen_actor.vault import ListedThread, Turn
 from ragen_actor.dashboard.protection import PICTURE_HEADERS
 from ragen_actor.dashboard.visit import Visit
 from ragen_actor.errors import InvalidRequest, NotFound, RagenError

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from ragen_actor.dashboard.plain import ListedThread, Turn
+from ragen_actor.vault import ListedThread, Turn
 from ragen_actor.dashboard.shown import shown
 from ragen_actor.schema.objects import ImageFilePart, ImageUrlPart, Part, TextPart
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from ragen_actor.actors import Registry
 from ragen_actor.dashboard.pages import Pages
-from ragen_actor.dashboard.plain import Vault
+from ragen_actor.vault import Vault
 from ragen_actor.dashboard.sessions import Session, Sessions
 from ragen_actor.errors import RagenError
 

@@ -11,7 +11,19 @@ from ragen_actor.schema.ids import (
     thread_key,
 )
 from ragen_actor.schema.metadata import merge_metadata
-from ragen_actor.schema.objects import Message, Thread, decode_message, decode_thread, encode
+from ragen_actor.schema.objects import (
+    PLACEHOLDER,
+    Attachment,
+    Message,
+    Part,
+    Role,
+    Text,
+    TextPart,
+    Thread,
+    decode_message,
+    decode_thread,
+    encode,
+)
 from ragen_actor.schema.query import ListQuery, parse_list_query
 from ragen_actor.schema.requests import (
     CreateThread,
@@ -23,20 +35,28 @@ from ragen_actor.schema.requests import (
     parse_modify_message,
     parse_modify_thread,
 )
+from ragen_actor.schema.wording import encrypted_thread
 
 __all__ = [
+    "PLACEHOLDER",
+    "Attachment",
     "CreateThread",
     "ListQuery",
     "Message",
     "ModifyMessage",
     "ModifyThread",
     "NewMessage",
+    "Part",
+    "Role",
+    "Text",
+    "TextPart",
     "Thread",
     "decode_message",
     "decode_thread",
     "deleted_message",
     "deleted_thread",
     "encode",
+    "encrypted_thread",
     "is_well_formed",
     "make_message_id",
     "make_thread_id",

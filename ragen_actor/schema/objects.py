@@ -15,6 +15,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+PLACEHOLDER = "[encrypted — open this thread in the dashboard to view]"
+"""What stands in the place of a sealed message's content. Source: the product page."""
+
 Role = Literal["user", "assistant"]
 Detail = Literal["auto", "low", "high"]
 

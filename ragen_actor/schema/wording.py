@@ -177,6 +177,14 @@ def exclusive(param: str, other: str) -> InvalidRequest:
     )
 
 
+def encrypted_thread(thread_id: str) -> InvalidRequest:
+    """Word a message for a thread in which it would be the only one to lie in plain text (ours)."""
+    return InvalidRequest(
+        f"Thread '{thread_id}' is encrypted. Messages can be added to it in the dashboard only.",
+        code="encrypted_thread",
+    )
+
+
 def lone_surrogate(param: str, value: str, index: int) -> InvalidRequest:
     """Word half of a surrogate pair, at `index` of a string (ours)."""
     what = f"Invalid '{param}'" if param else "Invalid request body"

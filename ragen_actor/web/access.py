@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from aiohttp import web
 
-from ragen_actor.keyring import Key
+from ragen_actor.web.exchange import Exchange
 
 log = logging.getLogger("ragen_actor.access")
 
@@ -23,25 +23,18 @@ class AccessLog:
     def __init__(self, proxies: Sequence[IPv4Network | IPv6Network]) -> None:
         self._proxies = proxies
 
-    def write(
-        self,
-        request: web.BaseRequest,
-        request_id: str,
-        status: int,
-        seconds: float,
-        key: Key | None,
-    ) -> None:
+    def write(self, exchange: Exchange, status: int, seconds: float) -> None:
         """Write one."""
-        path = request.raw_path.partition("?")[0]
+        key, path = exchange.key, exchange.path
         log.info(
             '%s %s "%s %s" %d %.1fms %s',
-            self.client(request.remote, request.headers.getall("X-Forwarded-For", ())),
+            self.client(exchange.peer, exchange.fields.getall("x-forwarded-for", ())),
             f"{key.org}/{key.project}" if key else "-",
-            request.method,
+            exchange.method,
             path if path.isprintable() else ascii(path),
             status,
             seconds * 1000,
-            request_id,
+            exchange.id,
         )
 
     def client(self, peer: str | None, forwarded: Sequence[str]) -> str:

@@ -36,10 +36,13 @@ class Bodies:
         bytes_max: Of one body.
         all_bytes_max: Of all bodies in memory at once.
         seconds_max: For one to arrive.
+
+    Attributes:
+        bytes_max: As given.
     """
 
     def __init__(self, *, bytes_max: int, all_bytes_max: int, seconds_max: float) -> None:
-        self._bytes_max = bytes_max
+        self.bytes_max = bytes_max
         self._all_bytes_max = all_bytes_max
         self._seconds_max = seconds_max
         self._held = 0
@@ -58,15 +61,23 @@ class Bodies:
                 f"Bodies are not unpacked here: send it without Content-Encoding {encoding[:40]!r}."
             )
         length = request.content_length
-        if length is not None and length > self._bytes_max:
-            raise BodyTooLarge(self._bytes_max)
+        if length is not None and length > self.bytes_max:
+            raise BodyTooLarge(self.bytes_max)
         if length is None:
             # One that does not say how long it is may take all that one may have.
-            length = 0 if request.content.is_eof() else self._bytes_max
-        if self._held + length > self._all_bytes_max:
-            raise Unavailable("The server is overloaded. Please try again.")
-        self._held += length
+            length = 0 if request.content.is_eof() else self.bytes_max
+        self.hold(length)
         return length
+
+    def hold(self, room: int) -> None:
+        """Keep that much room in memory, until it is given back.
+
+        Raises:
+            Unavailable: There is no room now.
+        """
+        if self._held + room > self._all_bytes_max:
+            raise Unavailable("The server is overloaded. Please try again.")
+        self._held += room
 
     def give_back(self, room: int) -> None:
         """Let others have the room: the request is answered."""
@@ -87,7 +98,7 @@ class Bodies:
             else:
                 await _continue(request)
                 async with asyncio.timeout(self._seconds_max):
-                    body = await _read(content, self._bytes_max)
+                    body = await _read(content, self.bytes_max)
         except TimeoutError:
             raise BodyTooSlow(
                 f"The request body did not arrive within {self._seconds_max:g} seconds."
@@ -95,8 +106,8 @@ class Bodies:
         except (web.RequestPayloadError, ClientPayloadError, HttpProcessingError) as error:
             content.feed_eof()  # Nobody is to read on.
             raise BrokenBody(f"The request body could not be read: {_line(error)}") from None
-        if len(body) > self._bytes_max:
-            raise BodyTooLarge(self._bytes_max)
+        if len(body) > self.bytes_max:
+            raise BodyTooLarge(self.bytes_max)
         return body
 
 

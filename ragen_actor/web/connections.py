@@ -1,15 +1,14 @@
-"""Connections: how many there may be, how long a head may take, and what a broken one is told."""
+"""Connections: how many there may be, and how slow each may be."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import math
-from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import BadHttpMessage
 
+from ragen_actor.web.connection import Connection
 from ragen_actor.web.gate import Gate
 
 log = logging.getLogger(__name__)
@@ -17,6 +16,8 @@ log = logging.getLogger(__name__)
 LINE_BYTES_MAX = 16 * 1024
 FIELD_BYTES_MAX = 16 * 1024
 LINGER_SECONDS = 2.0
+BODY_SECONDS_MAX = 1.0
+"""How long the fast path waits for the rest of a body; the framework has its own time for it."""
 SWEEP_SECONDS = 0.5
 SHUTDOWN_SECONDS_MIN = 0.2
 
@@ -57,6 +58,7 @@ class ApiServer(web.Server):
         """Return the protocol of one new connection."""
         return Connection(
             self,
+            self.gate,
             loop=self._loop,
             keepalive_timeout=self._keepalive_seconds,
             access_log=None,
@@ -112,6 +114,8 @@ class ApiServer(web.Server):
                 connection.force_close()
             elif connection.unread_since(now) < now - self._unread_seconds_max:
                 connection.abort()
+            elif 0.0 < connection.body_since < now - BODY_SECONDS_MAX:
+                connection.give_up()
         self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
     async def shutdown(self, timeout: float | None = None) -> None:
@@ -120,95 +124,3 @@ class ApiServer(web.Server):
         left = max(self.stop_by - self._loop.time(), SHUTDOWN_SECONDS_MIN)
         # The framework waits for a handler twice: for its end, and for that of its cancellation.
         await super().shutdown(min(left, timeout or left) / 2)
-
-
-class Connection(web.RequestHandler):
-    """One client.
-
-    Attributes:
-        head_since: When the head that is still incomplete began, on the event loop's clock; 0.0
-            when none is awaited.
-        held: What a client that waits to be served has sent already; None once it is served.
-    """
-
-    __slots__ = ("_server", "_unread", "_unread_since", "head_since", "held")
-
-    def __init__(self, server: ApiServer, **options: Any) -> None:
-        super().__init__(server, **options)
-        self._server = server
-        self.head_since = 0.0
-        self.held: bytes | None = None
-        self._unread = 0
-        self._unread_since = 0.0
-
-    def unread_since(self, now: float) -> float:
-        """Return since when the client has read nothing of what waits for it; `now` if it does."""
-        transport = self.transport
-        unread = 0 if transport is None else transport.get_write_buffer_size()
-        if not unread or unread < self._unread or not self._unread:
-            self._unread_since = now
-        self._unread = unread
-        return self._unread_since
-
-    def abort(self) -> None:
-        """End the connection with what it has not read."""
-        if self.transport is not None:
-            self.transport.abort()
-        self.force_close()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a client."""
-        self.head_since = self._loop.time()
-        super().connection_made(transport)
-
-    def serve(self) -> None:
-        """Go on with what was sent while there was no room."""
-        held, self.held = self.held, None
-        self.head_since = self._loop.time()
-        if held:
-            self.data_received(held)
-
-    def data_received(self, data: bytes) -> None:
-        """Take in bytes, and note whether they leave a head incomplete."""
-        if self.held is not None:
-            self.held += data
-            return
-        super().data_received(data)
-        if self._current_request is not None and self._messages:
-            self._break_body(self._current_request)
-        waiter = self._waiter
-        if waiter is None or waiter.done():
-            self.head_since = 0.0
-        elif not self.head_since:
-            self.head_since = self._loop.time()
-
-    def _break_body(self, request: web.BaseRequest) -> None:
-        """Tell the reader of a body that its rest is no HTTP, rather than let it wait for more."""
-        fault = getattr(self._messages[-1][0], "exc", None)
-        if fault is not None and not request.content.is_eof():
-            request.content.set_exception(web.RequestPayloadError(str(fault)))
-
-    def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Stay silent about a body that cannot be unpacked and that nobody wanted to read."""
-        if not isinstance(kw.get("exc_info"), web.RequestPayloadError):
-            super().log_exception(*args, **kw)
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer what is no HTTP, or what no handler answered, in the shape of all errors."""
-        if isinstance(exc, ConnectionError):
-            raise exc
-        if request.writer.output_size > 0:
-            raise ConnectionError("the answer has begun already")
-        if isinstance(exc, BadHttpMessage):
-            reason = " ".join(exc.message.split("\n")[0].split()).rstrip(":")
-            text = f"The request is no valid HTTP: {reason}" if reason else "Invalid HTTP request"
-        else:
-            log.error("a request failed outside its handler", exc_info=exc)
-            text = "The server had an error while processing your request."
-        return self._server.gate.refusal(request, status, text[:300])

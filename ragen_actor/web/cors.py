@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
+
+from ragen_actor.web.exchange import Fields
 
 _REQUEST_HEADERS = (
     "authorization",
@@ -33,11 +35,16 @@ class Cors:
     def __init__(self, origins: Collection[str]) -> None:
         self._origins = frozenset(origins)
 
-    def headers(self, request_headers: Mapping[str, str]) -> dict[str, str]:
+    @property
+    def is_on(self) -> bool:
+        """Tell whether pages may call at all."""
+        return bool(self._origins)
+
+    def headers(self, fields: Fields) -> dict[str, str]:
         """Return what an answer needs for the page that asked to read it; empty if it may not."""
         if not self._origins:
             return {}
-        origin = request_headers.get("Origin", "")
+        origin = fields.get("origin", "")
         if "*" in self._origins:
             return {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": _EXPOSED}
         if origin not in self._origins:
@@ -48,21 +55,19 @@ class Cors:
             "Vary": "Origin",
         }
 
-    def preflight(self, request_headers: Mapping[str, str]) -> dict[str, str] | None:
-        """Return the headers that answer a browser's question first; None if it is not asked here.
+    def preflight(self, fields: Fields) -> dict[str, str]:
+        """Return the headers that answer a browser's question first.
 
         Source: Fetch standard, CORS-preflight request.
         """
-        if not self._origins:
-            return None
-        wishes = request_headers.get("Access-Control-Request-Headers", "")
+        wishes = fields.get("access-control-request-headers", "")
         stainless = [
             name
             for name in (wish.strip().lower() for wish in wishes.split(","))
             if name.startswith(_STAINLESS) and name.replace("-", "").isalnum() and name.isascii()
         ]
         return {
-            **self.headers(request_headers),
+            **self.headers(fields),
             "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE",
             "Access-Control-Allow-Headers": ", ".join((*_REQUEST_HEADERS, *stainless)),
             "Access-Control-Max-Age": _PREFLIGHT_SECONDS,

@@ -9,18 +9,18 @@ What comes back through the door is always JSON with the same headers, whatever 
 from __future__ import annotations
 
 import logging
-import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from asyncio import Future
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from ragen_actor.errors import RagenError, RateLimited, Unauthenticated, Unavailable
 from ragen_actor.keyring import Key, Keyring
-from ragen_actor.token_bucket import Taken, TokenBuckets, rate_limit_headers, rate_limit_message
+from ragen_actor.token_bucket import TokenBuckets, rate_limit_headers, rate_limit_message
 from ragen_actor.web import routes
 from ragen_actor.web.access import AccessLog
-from ragen_actor.web.answer import Answer
+from ragen_actor.web.answer import Answer, render
 from ragen_actor.web.body import Bodies, BodyTooLarge, BodyTooSlow, BrokenBody
 from ragen_actor.web.call import Api, Call
 from ragen_actor.web.cors import Cors
@@ -31,25 +31,31 @@ from ragen_actor.web.error_map import (
     error_headers,
     status_and_type,
 )
+from ragen_actor.web.exchange import Exchange, Fields
 
 log = logging.getLogger(__name__)
 
-DASHBOARD = "/dashboard"
-Visitors = Callable[[web.BaseRequest, str, str], Awaitable[web.StreamResponse]]
-"""Answers a request, its path and its query given, with whatever a browser understands."""
+DASHBOARD = "/dashboard/"
+Visitors = Callable[[web.BaseRequest, Exchange], Awaitable[web.StreamResponse]]
+"""Answers a request with whatever a browser understands."""
 
-_BODY_METHODS = frozenset(("POST", "PATCH"))
+BODY_METHODS = frozenset(("POST", "PATCH"))
 _MASK_HEAD, _MASK_TAIL, _MASK_MAX = 8, 4, 64
 _OK = b'{"status":"ok"}'
 
 
 class Gate:
-    """Takes every request and returns every response.
+    """Takes every request and renders every answer.
+
+    A request comes on one of two ways: `handle` takes it from the framework, `fast_path` calls the
+    four steps of which `handle` is made: `admit`, `ask`, then `answer` or `refuse`.
 
     Attributes:
         api: What the handlers reach; None until storage has recovered.
+        bodies: What bounds the bodies in memory.
+        clock: Seconds, never going back.
         draining: The server stops: it answers what it has begun, and refuses the rest.
-        dashboard: Answers what people's browsers ask at and below `DASHBOARD`; None if it is off.
+        dashboard: Answers what browsers ask at and below `DASHBOARD`; None if it is off.
     """
 
     def __init__(
@@ -65,138 +71,116 @@ class Gate:
         self.api: Api | None = None
         self.draining = False
         self.dashboard: Visitors | None = None
+        self.bodies = bodies
+        self.clock = clock
         self._keyring = keyring
         self._buckets = buckets
-        self._bodies = bodies
         self._cors = cors
         self._access_log = access_log
-        self._clock = clock
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request."""
-        started = self._clock()
-        path, _, query = _origin_form(request.raw_path).partition("?")
-        if self.dashboard is not None and (path == DASHBOARD or path.startswith(DASHBOARD + "/")):
-            return await self._visit(self.dashboard, request, path, query, started)
-        request_id = _request_id()
-        taken: Taken | None = None
-        key: Key | None = None
-        extra: dict[str, str] = {}
-        status = 200
-        broken = False
+        """Answer one request of the framework's."""
+        exchange = self._exchange(request)
+        if self.dashboard is not None and f"{exchange.path}/".startswith(DASHBOARD):
+            response = await self.dashboard(request, exchange)
+            if self._access_log is not None:
+                self._access_log.write(exchange, response.status, self.clock() - exchange.started)
+            return response
         try:
-            if path in _HEALTH:
-                body = _HEALTH[path](self, request.method, path)
-            elif request.method == "OPTIONS" and (allowed := self._preflight(request)) is not None:
-                body, extra, status = b"", allowed, 204
+            if exchange.path in _HEALTH:
+                rendered = self.answer(exchange, self._health(exchange))
+            elif exchange.method == "OPTIONS" and self._cors.is_on:
+                rendered = self._render(exchange, 204, b"", self._cors.preflight(exchange.fields))
             else:
-                route = routes.find(request.method, path)
-                key = self._key(request.headers)
-                foreign = _is_foreign(key, request.headers)
-                taken = self._buckets.take(key.hash, key.tier, started)
-                if foreign:
-                    taken = taken if taken.allowed else None  # It is no refusal for the rate.
-                    raise Unauthenticated(
-                        "OpenAI-Organization header should match organization for API key",
-                        code="mismatched_organization",
-                    )
-                if not taken.allowed:
-                    raise RateLimited(
-                        rate_limit_message(taken),
-                        code="rate_limit_exceeded",
-                        retry_after_ms=taken.retry_after_ms,
-                    )
-                body = await self._answer(request, route, key, query)
-        except RagenError as error:
-            status, kind = status_and_type(error)
-            if isinstance(error, Unavailable) and taken is not None and key is not None:
-                taken = self._buckets.give_back(key.hash, key.tier, self._clock())
-            message = error.message if status != 500 else f"{error.message} ({request_id})"
-            body = error_body(message, kind, error.param, error.code)
-            extra = error_headers(error)
-            broken = isinstance(error, BrokenBody | BodyTooLarge | BodyTooSlow)
+                self.admit(exchange)
+                rendered = self.answer(exchange, await self._read_and_ask(request, exchange))
         except ConnectionError:
             raise
-        except Exception:
-            log.exception("%s %s %s failed", request_id, request.method, path)
-            status = 500
-            body = error_body(
-                f"The server had an error while processing your request ({request_id}).",
-                SERVER_ERROR,
-            )
-        seconds = self._clock() - started
-        if self._access_log is not None:
-            self._access_log.write(request, request_id, status, seconds, key)
-        if taken is not None and taken.limit:
-            extra = {**extra, **rate_limit_headers(taken)}
-        return self._write(request, status, body, request_id, seconds, extra, close=broken)
+        except Exception as error:
+            rendered = self.refuse(exchange, error)
+        return Answer(request, rendered, keeps_open=exchange.keeps_open)
 
-    async def _visit(
-        self,
-        dashboard: Visitors,
-        request: web.BaseRequest,
-        path: str,
-        query: str,
-        started: float,
-    ) -> web.StreamResponse:
-        response = await dashboard(request, path, query)
-        if self._access_log is not None:
-            request_id = response.headers.get("x-request-id", "-")
-            seconds = self._clock() - started
-            self._access_log.write(request, request_id, response.status, seconds, None)
-        return response
-
-    async def _answer(
-        self, request: web.BaseRequest, route: routes.Route, key: Key, query: str
-    ) -> bytes:
-        if self.draining:
-            raise Unavailable("The server is shutting down. Please try again.")
-        if self.api is None:
-            raise Unavailable("The server is starting. Please try again.")
-        if request.method not in _BODY_METHODS:
-            call = Call(key, route.thread_id, route.message_id, query, b"")
-            return await route.handler(self.api, call)
-        room = self._bodies.take_room(request)
+    async def _read_and_ask(self, request: web.BaseRequest, exchange: Exchange) -> bytes:
+        if exchange.method not in BODY_METHODS:
+            return await self.ask(exchange, b"")
+        self._reach()
+        room = self.bodies.take_room(request)
         try:
-            sent = await self._bodies.read(request)
-            call = Call(key, route.thread_id, route.message_id, query, sent)
-            return await route.handler(self.api, call)
+            return await self.ask(exchange, await self.bodies.read(request))
         finally:
-            self._bodies.give_back(room)
+            self.bodies.give_back(room)
 
-    def refusal(self, request: web.BaseRequest, status: int, message: str) -> Answer:
+    def admit(self, exchange: Exchange) -> None:
+        """Let a request in: find its route and whose it is, and take a token.
+
+        Raises:
+            RagenError: It is not let in.
+        """
+        exchange.route = routes.find(exchange.method, exchange.path)
+        exchange.key = key = self.key(exchange.fields)
+        foreign = _is_foreign(key, exchange.fields)
+        taken = self._buckets.take(key.hash, key.tier, exchange.started)
+        if foreign:
+            exchange.taken = taken if taken.allowed else None  # It is no refusal for the rate.
+            raise Unauthenticated(
+                "OpenAI-Organization header should match organization for API key",
+                code="mismatched_organization",
+            )
+        exchange.taken = taken
+        if not taken.allowed:
+            raise RateLimited(
+                rate_limit_message(taken),
+                code="rate_limit_exceeded",
+                retry_after_ms=taken.retry_after_ms,
+            )
+
+    def ask(self, exchange: Exchange, body: bytes) -> Future[bytes]:
+        """Ask who answers a request that was let in.
+
+        Raises:
+            RagenError: It is refused.
+        """
+        assert exchange.key is not None
+        route = exchange.route
+        call = Call(exchange.key, route.thread_id, route.message_id, exchange.query, body)
+        return route.handler(self._reach(), call)
+
+    def answer(self, exchange: Exchange, body: bytes) -> bytes:
+        """Render the answer to a request that went well."""
+        return self._render(exchange, 200, body, {})
+
+    def refuse(self, exchange: Exchange, error: BaseException) -> bytes:
+        """Render the answer to a request that did not."""
+        if not isinstance(error, RagenError):
+            log.error(
+                "%s %s %s failed", exchange.id, exchange.method, exchange.path, exc_info=error
+            )
+            error = RagenError("The server had an error while processing your request.")
+        status, kind = status_and_type(error)
+        key = exchange.key
+        if isinstance(error, Unavailable) and exchange.taken is not None and key is not None:
+            exchange.taken = self._buckets.give_back(key.hash, key.tier, self.clock())
+        if isinstance(error, BrokenBody | BodyTooLarge | BodyTooSlow):
+            exchange.keeps_open = False
+        message = error.message if status != 500 else f"{error.message} ({exchange.id})"
+        body = error_body(message, kind, error.param, error.code)
+        return self._render(exchange, status, body, error_headers(error))
+
+    def malformed(self, request: web.BaseRequest, status: int, message: str) -> Answer:
         """Return the answer to what is no request that could pass the door."""
-        kind = INVALID_REQUEST if status < 500 else SERVER_ERROR
-        body = error_body(message, kind)
-        return self._write(request, status, body, _request_id(), 0.0, {}, close=True)
+        exchange = self._exchange(request)
+        exchange.keeps_open = False
+        body = error_body(message, INVALID_REQUEST if status < 500 else SERVER_ERROR)
+        rendered = render(exchange, status, body, self._cors.headers(exchange.fields), seconds=0.0)
+        return Answer(request, rendered, keeps_open=False)
 
-    def _write(
-        self,
-        request: web.BaseRequest,
-        status: int,
-        body: bytes,
-        request_id: str,
-        seconds: float,
-        extra: dict[str, str],
-        *,
-        close: bool,
-    ) -> Answer:
-        cors = self._cors.headers(request.headers)
-        return Answer(
-            request,
-            status,
-            body,
-            request_id=request_id,
-            seconds=seconds,
-            extra={**cors, **extra} if cors else extra,
-            close=close,
-        )
+    def key(self, fields: Fields) -> Key:
+        """Return the key that a request bears.
 
-    def _preflight(self, request: web.BaseRequest) -> dict[str, str] | None:
-        return self._cors.preflight(request.headers)
-
-    def _key(self, headers: Mapping[str, str]) -> Key:
-        scheme, _, token = headers.get("Authorization", "").partition(" ")
+        Raises:
+            Unauthenticated: It bears none that is known.
+        """
+        scheme, _, token = fields.get("authorization", "").partition(" ")
         token = token.strip()
         if not token or scheme.lower() != "bearer":
             raise Unauthenticated(
@@ -210,16 +194,49 @@ class Gate:
             )
         return key
 
-    def _alive(self, method: str, path: str) -> bytes:
+    def _exchange(self, request: web.BaseRequest) -> Exchange:
+        return Exchange(
+            request.method,
+            request.raw_path,
+            request.headers,
+            peer=request.remote,
+            started=self.clock(),
+            version=request.version,
+            keeps_open=request.keep_alive,
+        )
+
+    def _render(self, exchange: Exchange, status: int, body: bytes, extra: dict[str, str]) -> bytes:
+        seconds = self.clock() - exchange.started
+        if self._access_log is not None:
+            self._access_log.write(exchange, status, seconds)
+        taken = exchange.taken
+        if taken is not None and taken.limit:
+            extra = {**extra, **rate_limit_headers(taken)}
+        if self._cors.is_on:
+            extra = {**self._cors.headers(exchange.fields), **extra}
+        return render(exchange, status, body, extra, seconds=seconds)
+
+    def _reach(self) -> Api:
+        if self.draining:
+            raise Unavailable("The server is shutting down. Please try again.")
+        if self.api is None:
+            raise Unavailable("The server is starting. Please try again.")
+        return self.api
+
+    def _health(self, exchange: Exchange) -> bytes:
+        if exchange.method not in ("GET", "HEAD"):
+            raise routes.WrongMethod(exchange.method, exchange.path, ("GET",))
+        return _HEALTH[exchange.path](self)
+
+    def _alive(self) -> bytes:
         """The process has read its data and serves; it may be about to stop."""
-        _only_get(method, path)
         if self.api is None:
             raise Unavailable("The server is starting.")
         return _OK
 
-    def _ready(self, method: str, path: str) -> bytes:
+    def _ready(self) -> bytes:
         """It takes requests and writes them."""
-        body = self._alive(method, path)
+        body = self._alive()
         if self.draining:
             raise Unavailable("The server is shutting down.")
         assert self.api is not None
@@ -228,37 +245,13 @@ class Gate:
         return body
 
 
-_HEALTH: dict[str, Callable[[Gate, str, str], bytes]] = {
-    "/healthz": Gate._alive,
-    "/readyz": Gate._ready,
-}
+_HEALTH: dict[str, Callable[[Gate], bytes]] = {"/healthz": Gate._alive, "/readyz": Gate._ready}
 
 
-def _origin_form(target: str) -> str:
-    """Return path and query of a request's target, which a proxy may have sent with its host.
-
-    Source: RFC 9112, 3.2.2.
-    """
-    if target.startswith("/"):
-        return target
-    _, _, rest = target.partition("://")
-    _, slash, path = rest.partition("/")
-    return slash + path if slash else target
-
-
-def _request_id() -> str:
-    return "req_" + os.urandom(16).hex()
-
-
-def _only_get(method: str, path: str) -> None:
-    if method not in ("GET", "HEAD"):
-        raise routes.WrongMethod(method, path, ("GET",))
-
-
-def _is_foreign(key: Key, headers: Mapping[str, str]) -> bool:
+def _is_foreign(key: Key, fields: Fields) -> bool:
     """Tell whether a header names an organisation or a project that is not the key's."""
-    return headers.get("OpenAI-Organization", "") not in ("", key.org) or headers.get(
-        "OpenAI-Project", ""
+    return fields.get("openai-organization", "") not in ("", key.org) or fields.get(
+        "openai-project", ""
     ) not in ("", key.project)
 
 

@@ -1,0 +1,91 @@
+"""One request and what becomes of it on its way through the door."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Protocol
+
+from ragen_actor.keyring import Key
+from ragen_actor.token_bucket import Taken
+from ragen_actor.web.routes import Route
+
+
+class Fields(Protocol):
+    """The header fields of a request; they are asked for by names in lower case."""
+
+    def get(self, name: str, default: str, /) -> str:
+        """Return the first value under a name, or the default."""
+
+    def getall(self, name: str, default: Sequence[str], /) -> Sequence[str]:
+        """Return every value under a name, or the default."""
+
+
+class Exchange:
+    """A request, and what the door has found out about it.
+
+    Attributes:
+        method: As sent.
+        path: Of the target, as sent, still percent-encoded.
+        query: What follows the question mark, likewise.
+        fields: The header's.
+        peer: The address of the other end of the connection.
+        version: Of HTTP, as `(1, 1)`.
+        started: When it was looked at first, seconds of the door's clock.
+        id: What the client is told to name the request by.
+        keeps_open: Whether another request may follow on the connection.
+        key: Whose it is, once that is known.
+        taken: What its key has left, once a token was asked for.
+        route: Where its path leads, once that is known.
+    """
+
+    __slots__ = (
+        "fields",
+        "id",
+        "keeps_open",
+        "key",
+        "method",
+        "path",
+        "peer",
+        "query",
+        "route",
+        "started",
+        "taken",
+        "version",
+    )
+
+    route: Route
+
+    def __init__(
+        self,
+        method: str,
+        target: str,
+        fields: Fields,
+        *,
+        peer: str | None,
+        started: float,
+        version: tuple[int, int] = (1, 1),
+        keeps_open: bool = True,
+    ) -> None:
+        self.method = method
+        self.path, _, self.query = _origin_form(target).partition("?")
+        self.fields = fields
+        self.peer = peer
+        self.version = version
+        self.started = started
+        self.id = "req_" + os.urandom(16).hex()
+        self.keeps_open = keeps_open
+        self.key: Key | None = None
+        self.taken: Taken | None = None
+
+
+def _origin_form(target: str) -> str:
+    """Return path and query of a request's target, which a proxy may have sent with its host.
+
+    Source: RFC 9112, 3.2.2.
+    """
+    if target.startswith("/"):
+        return target
+    _, _, rest = target.partition("://")
+    _, slash, path = rest.partition("/")
+    return slash + path if slash else target
