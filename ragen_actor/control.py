@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import socket
+from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from ragen_actor.actors import Registry
 from ragen_actor.actors.sweep import Report, sweep
 from ragen_actor.control_path import SOCKET, control_path
 from ragen_actor.errors import RagenError
+from ragen_actor.vault.data_keys import DataKeys
+from ragen_actor.vault.rewrap import RewrapReport, rewrap
 from storage import Storage, StorageError
 
 log = logging.getLogger(__name__)
@@ -47,20 +50,25 @@ class Control:
         data_dir: Where the socket is made; its lock is this process's.
         storage: What is worked on.
         registry: The owners of the logs.
+        data_keys: Those of the encrypted threads.
     """
 
-    def __init__(self, data_dir: Path, storage: Storage, registry: Registry) -> None:
+    def __init__(
+        self, data_dir: Path, storage: Storage, registry: Registry, data_keys: DataKeys
+    ) -> None:
         self._data_dir = data_dir
         self._storage = storage
         self._registry = registry
+        self._data_keys = data_keys
         self._runner: web.AppRunner | None = None
         self._server: asyncio.AbstractServer | None = None
-        self._sweep: asyncio.Task[None] | None = None
+        self._work: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen. A server that cannot have the socket serves without it, and says so."""
         app = web.Application()
         app.router.add_post("/compact", self._compact)
+        app.router.add_post("/rewrap", self._rewrap)
         self._runner = web.AppRunner(
             app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS
         )
@@ -79,8 +87,8 @@ class Control:
         if self._server is not None:
             self._server.close()
             (self._data_dir / SOCKET).unlink(missing_ok=True)
-        if self._sweep is not None:
-            self._sweep.cancel()
+        if self._work is not None:
+            self._work.cancel()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -107,21 +115,31 @@ class Control:
             asked = msgspec.json.decode(await request.read() or b"{}", type=CompactRequest)
         except msgspec.DecodeError as error:
             return _refusal(400, str(error))
-        if self._sweep is not None:
-            return _refusal(409, "a compaction is under way already")
         report = Report()
         work = sweep(self._storage, self._registry, report, now=asked.now)
-        self._sweep = task = asyncio.create_task(work, name="compaction")
+        return await self._do(request, report, work)
+
+    async def _rewrap(self, request: web.Request) -> web.StreamResponse:
+        report = RewrapReport()
+        return await self._do(request, report, rewrap(self._registry, self._data_keys, report))
+
+    async def _do(
+        self, request: web.Request, report: msgspec.Struct, work: Coroutine[None, None, None]
+    ) -> web.StreamResponse:
+        if self._work is not None:
+            work.close()
+            return _refusal(409, "a compaction or a rewrap is under way already")
+        self._work = task = asyncio.create_task(work, name="operator's work")
         try:
             return await self._follow(request, report, task)
         finally:
             # Whoever asked may have left: the work ends with the file in hand.
             task.cancel()
             await asyncio.wait({task})
-            self._sweep = None
+            self._work = None
 
     async def _follow(
-        self, request: web.Request, report: Report, task: asyncio.Task[None]
+        self, request: web.Request, report: msgspec.Struct, task: asyncio.Task[None]
     ) -> web.StreamResponse:
         answer = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await answer.prepare(request)
@@ -135,7 +153,7 @@ class Control:
         except RagenError as error:
             await answer.write(_line(failed=error.message))
         except (StorageError, OSError) as error:
-            log.error("the compaction failed: %s", error)
+            log.error("what the operator asked for failed: %s", error)
             await answer.write(_line(failed=str(error)))
         else:
             await answer.write(_line(done=report))

@@ -4,41 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import secrets
 import signal
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
 
 import uvloop
 from aiohttp import web
 
+from ragen_actor import open_files
 from ragen_actor.actors import Limits, Registry
 from ragen_actor.actors.sweep import Report, sweep
 from ragen_actor.control import REPORT_SECONDS, Control
+from ragen_actor.dashboard import Dashboard
 from ragen_actor.keyring import KEYS_FILE, Keyring
 from ragen_actor.settings import Config
 from ragen_actor.token_bucket import TokenBuckets
+from ragen_actor.vault import MasterKeys, Vault
+from ragen_actor.vault.rewrap import RewrapReport, rewrap
 from ragen_actor.web.access import AccessLog
 from ragen_actor.web.body import Bodies
 from ragen_actor.web.call import Api
 from ragen_actor.web.connections import ApiServer
 from ragen_actor.web.cors import Cors
 from ragen_actor.web.gate import Gate
-from storage import Options, Storage
-
-if TYPE_CHECKING:
-    from ragen_actor.dashboard import Dashboard
+from storage import Storage
 
 log = logging.getLogger(__name__)
 
 KEYRING_LOOK_SECONDS = 0.5
 """How soon a new or a revoked key takes effect."""
 
-_DESCRIPTORS_RESERVED = 128
 _BACKLOG = 512
-_DIRTY_FILES_FEW = 512
 
 
 def run(config: Config, announce: Callable[[str], None]) -> int:
@@ -69,18 +66,56 @@ def compact_alone(config: Config, *, now: bool, show: Callable[[Report], None]) 
         StorageError: It cannot be used, or the journal could not be cleared.
         OSError: The disk fails.
     """
-    return uvloop.run(_compact(config, now, show))
+    report = Report()
+    uvloop.run(
+        _alone(
+            config,
+            lambda storage, registry: sweep(storage, registry, report, now=now),
+            lambda: show(report),
+        )
+    )
+    return report
 
 
-async def _compact(config: Config, now: bool, show: Callable[[Report], None]) -> Report:
-    storage = await Storage.open(_options(config))
+def rewrap_alone(config: Config, *, show: Callable[[RewrapReport], None]) -> RewrapReport:
+    """Move the encrypted threads of a data directory that no server has to the new master key.
+
+    Args:
+        config: All settings.
+        show: Called every half second with how far it is.
+
+    Raises:
+        DataDirInUse: A server has it.
+        ConfigError: A master key file cannot be used.
+        RagenError: There is no master key, or it cannot be reached.
+        StorageError: The data directory cannot be used.
+        OSError: The disk fails.
+    """
+    report = RewrapReport()
+    keys = MasterKeys(config)
+
+    async def work(_: Storage, registry: Registry) -> None:
+        try:
+            await rewrap(registry, keys.data_keys, report)
+        finally:
+            await keys.close()
+
+    uvloop.run(_alone(config, work, lambda: show(report)))
+    return report
+
+
+async def _alone(
+    config: Config,
+    begin: Callable[[Storage, Registry], Coroutine[None, None, None]],
+    show: Callable[[], None],
+) -> None:
+    storage = await Storage.open(open_files.storage_options(config))
     try:
         registry = _registry(config, storage)
-        report = Report()
-        work = asyncio.create_task(sweep(storage, registry, report, now=now))
+        work = asyncio.create_task(begin(storage, registry))
         try:
             while not work.done():
-                show(report)
+                show()
                 await asyncio.wait({work}, timeout=REPORT_SECONDS)
             await work
         finally:
@@ -88,7 +123,6 @@ async def _compact(config: Config, now: bool, show: Callable[[Report], None]) ->
             await registry.close()
     finally:
         await storage.close()
-    return report
 
 
 async def _serve(config: Config, announce: Callable[[str], None]) -> int:
@@ -96,15 +130,17 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    connections_max = _connections_max(config)
-    storage = await Storage.take(_options(config, connections_max))
+    connections_max = open_files.connections_max(config)
+    keys = MasterKeys(config)
+    await keys.start()
+    storage = await Storage.take(open_files.storage_options(config, connections_max))
     try:
         keyring = Keyring(config.storage.data_dir / KEYS_FILE)
         keyring.load()
-        buckets, bodies = TokenBuckets(config.tiers), _bodies(config)
-        gate = _gate(config, keyring, buckets, bodies)
-        dashboard = _dashboard(config, keyring, buckets, bodies)
-        gate.dashboard = None if dashboard is None else dashboard.handle
+        gate = _gate(config, keyring)
+        dashboard = Dashboard(config, keyring=keyring, buckets=gate.buckets, bodies=gate.bodies)
+        if config.dashboard.is_served_on(config.server.host):
+            gate.dashboard = dashboard.handle
         api_server = _api_server(config, gate, connections_max)
         runner = web.ServerRunner(api_server, handle_signals=False)
         await runner.setup()
@@ -127,15 +163,14 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
         await storage.start()
         registry = _registry(config, storage)
         gate.api = Api(registry, keyring, config.server.messages_per_create_max)
-        if dashboard is not None:
-            dashboard.open(config, registry)
+        dashboard.open(registry, Vault(registry, keys.data_keys))
         log.info(
             "ready after %.3f s; %d batches of the last run were done again",
             time.monotonic() - started,
             storage.recovered.batches,
         )
         watching = asyncio.create_task(_watch(keyring), name="keyring")
-        control = Control(config.storage.data_dir, storage, registry)
+        control = Control(config.storage.data_dir, storage, registry, keys.data_keys)
         await control.start()
         await stop.wait()
         log.info("stopping: what was accepted is answered first")
@@ -148,6 +183,7 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
         await _drain(registry, api_server.stop_by - loop.time())
     finally:
         await runner.cleanup()
+        await keys.close()
         await storage.close()
     log.info("stopped")
     return 0
@@ -169,86 +205,18 @@ async def _drain(registry: Registry, seconds_max: float) -> None:
         log.warning("some requests had no answer after %g s", seconds_max)
 
 
-def _connections_max(config: Config) -> int:
-    """Return how many clients may be served at once, so that storage can always open its files."""
-    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    wanted = config.server.connections_max
-    # Those that wait are open too, and at least as much is kept for storage.
-    possible = max(1, (allowed - _DESCRIPTORS_RESERVED) // 4)
-    if possible < wanted:
-        log.warning(
-            "the limit of open files is %d: %d connections are served at once, not %d "
-            "(raise it with ulimit)",
-            allowed,
-            possible,
-            wanted,
-        )
-    return min(wanted, possible)
-
-
-def _options(config: Config, connections_max: int = 0) -> Options:
-    """Fit what storage keeps open to what the process may have open."""
-    settings = config.storage
-    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    budget = allowed - 2 * connections_max - _DESCRIPTORS_RESERVED
-    # Each of the four segments may hold as many files open as one checkpoint syncs.
-    dirty_files_max = min(settings.dirty_files_max, budget // 6)
-    if dirty_files_max < settings.dirty_files_max:
-        level = logging.WARNING if dirty_files_max < _DIRTY_FILES_FEW else logging.DEBUG
-        log.log(
-            level,
-            "the limit of open files is %d: checkpoints come after %d files (raise it with ulimit)",
-            allowed,
-            dirty_files_max,
-        )
-    return Options(
-        data_dir=settings.data_dir,
-        journal_segment_bytes=settings.journal_segment_bytes,
-        disk_reserve_bytes=settings.disk_reserve_bytes,
-        checkpoint_seconds=settings.checkpoint_seconds,
-        dirty_files_max=dirty_files_max,
-        sync_slow_seconds=settings.sync_slow_seconds,
-        compact_dead_ratio=settings.compact_dead_ratio,
-        compact_dead_bytes=settings.compact_dead_bytes,
-        reap_seconds=settings.reap_seconds,
-        reap_files_per_second=settings.reap_files_per_second,
-        open_files_max=min(16384, budget // 3),
-    )
-
-
-def _bodies(config: Config) -> Bodies:
-    server = config.server
-    return Bodies(
-        bytes_max=server.body_bytes_max,
-        all_bytes_max=server.bodies_bytes_max,
-        seconds_max=server.body_seconds_max,
-    )
-
-
-def _gate(config: Config, keyring: Keyring, buckets: TokenBuckets, bodies: Bodies) -> Gate:
+def _gate(config: Config, keyring: Keyring) -> Gate:
     server = config.server
     return Gate(
         keyring=keyring,
-        buckets=buckets,
-        bodies=bodies,
+        buckets=TokenBuckets(config.tiers),
+        bodies=Bodies(
+            bytes_max=server.body_bytes_max,
+            all_bytes_max=server.bodies_bytes_max,
+            seconds_max=server.body_seconds_max,
+        ),
         cors=Cors(server.cors_origins),
         access_log=AccessLog(server.proxy_networks()) if server.access_log else None,
-    )
-
-
-def _dashboard(
-    config: Config, keyring: Keyring, buckets: TokenBuckets, bodies: Bodies
-) -> Dashboard | None:
-    if not config.dashboard.is_served_on(config.server.host):
-        return None
-    from ragen_actor.dashboard import Dashboard  # Its templates take longest to import.
-
-    return Dashboard(
-        config.dashboard,
-        keyring=keyring,
-        buckets=buckets,
-        bodies=bodies,
-        clients=AccessLog(config.server.proxy_networks()),
     )
 
 

@@ -16,7 +16,8 @@ from ragen_actor.actors.commands import (
     ModifyMessage,
     ModifyThread,
 )
-from ragen_actor.actors.registry import Limits, Registry
+from ragen_actor.actors.limits import Limits
+from ragen_actor.actors.registry import Registry
 from ragen_actor.actors.watching import Change, Watch, Watchers
 
 __all__ = [

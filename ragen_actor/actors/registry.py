@@ -17,6 +17,7 @@ from ragen_actor import schema
 from ragen_actor.actors.actor import Actor, Clock, State, World
 from ragen_actor.actors.catalog_actor import CatalogActor
 from ragen_actor.actors.commands import CatalogCommand, Compact, ThreadCommand
+from ragen_actor.actors.limits import Limits
 from ragen_actor.actors.sealed import GetSealedThread, read_page
 from ragen_actor.actors.seam import worded
 from ragen_actor.actors.thread_actor import ThreadActor
@@ -28,25 +29,6 @@ _SWEEP_SECONDS = 5.0
 _SWEEP_SOON_SECONDS = 0.05
 _SWEPT_MAX = 256
 _DRAIN_LOOK_SECONDS = 0.005
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What bounds the actors.
-
-    Attributes:
-        mailbox_commands_max: Commands that one actor has accepted and not answered.
-        idle_seconds: After which an actor that nobody asked is let go.
-        resident_bytes_max: Above which the longest unused are let go.
-        pending_bytes_max: Lines on their way to the disk, of all actors.
-        page_bytes_max: A page ends early before it passes this.
-    """
-
-    mailbox_commands_max: int = 1024
-    idle_seconds: float = 300.0
-    resident_bytes_max: int = 256 * 1024 * 1024
-    pending_bytes_max: int = 64 * 1024 * 1024
-    page_bytes_max: int = 8 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -129,7 +111,7 @@ class Registry:
         return self._ask(actor, command)
 
     async def compact_thread(self, org: str, thread_id: str, *, now: bool) -> int | None:
-        """Have a thread's file rewritten by its owner, who leaves again if it was not there before.
+        """Have a thread's file rewritten by its owner.
 
         Returns:
             Bytes saved, 0 when nothing was due; None when it failed.
@@ -138,13 +120,22 @@ class Registry:
             ThreadNotFound: The thread was deleted.
             RagenError: Its file cannot be opened, or the server stops.
         """
+        saved = await self.ask_in_passing(org, thread_id, Compact(now))
+        return msgspec.json.decode(saved, type=int | None)
+
+    async def ask_in_passing(self, org: str, thread_id: str, command: ThreadCommand) -> bytes:
+        """Ask a thread's owner, who leaves again if it was not there before; raises as it does."""
         organisation = self._organisation(org)
         was_there = thread_id in organisation.threads
-        saved = await self.ask_thread(org, thread_id, Compact(now))
+        answer = await self.ask_thread(org, thread_id, command)
         actor = organisation.threads.get(thread_id)
         if actor is not None and not was_there:
             self._passivate(actor)
-        return msgspec.json.decode(saved, type=int | None)
+        return answer
+
+    async def organisations(self) -> list[str]:
+        """Name the organisations that have a folder, sorted."""
+        return await self._world.storage.upkeep.organisations()
 
     async def compact_catalog(self, org: str, *, now: bool) -> int | None:
         """Have a catalogue rewritten by its owner.
@@ -202,7 +193,7 @@ class Registry:
         except Exception as error:
             self._fail(organisation, actor, worded(error))
         else:
-            # Either is enough: a repair may have lost the entry's key, or the file's header.
+            # Either is enough: a repair may have lost one of them.
             opened.sealed |= any(read_page(entry).sealed)
             actor.activate(opened, organisation.catalog.log)
             self._touch(actor)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ragen_actor import __version__
-from ragen_actor.cli import check, compact, keys, serve
+from ragen_actor.cli import check, compact, keys, master_keys, serve
 from ragen_actor.cli.exit_codes import Exit
 from ragen_actor.settings import DEFAULT_TIER, Server, Storage
 
@@ -21,6 +21,8 @@ A durable server for OpenAI's Threads and Messages, on plain files.
   ragen-actor check                                     read everything, report damage
   ragen-actor check --repair                            keep what is readable, set aside the rest
   ragen-actor compact --now                             make what was deleted unreadable at once
+  ragen-actor master-key create --file master.key       make a master key for encrypted threads
+  ragen-actor rewrap                                    move encrypted threads to a new master key
 
 Settings come, in rising order of rank, from built-in defaults, config.toml in the working
 directory (or --config FILE), environment variables as RAGEN_SERVER_PORT=9000, and options.
@@ -140,6 +142,40 @@ examples:
 {_EXIT_CODES}
 """
 
+_MASTER_KEY_CREATE = """\
+Make a master key for encrypted threads, put it into a new file that only its owner can read, and
+print its id. The file must not lie in the data directory. Name it in vault.master_key_files and
+restart the server. Keep a copy of it apart from the data: without it nobody can read the threads.
+"""
+
+_MASTER_KEY_EXAMPLES = f"""\
+examples:
+  ragen-actor master-key create --file /etc/ragen/master.key
+
+{_EXIT_CODES}
+"""
+
+_REWRAP = """\
+Move every encrypted thread to the master key that wraps the keys of new ones. Messages are not
+encrypted anew: only the wrapping of each thread's key is replaced.
+
+To change the master key, put the new one first in vault.master_key_files, or set AWS_KMS_KEY_ID,
+keep the old one configured, restart the server, and run this. It is done through control.sock by
+the server that has the data directory, with its settings, or without a server by this command.
+
+Interrupting it is safe: run it again, and it goes on with what is left. Afterwards the old key
+opens nothing that is in use, but former wrappings lie in the files until they are compacted:
+run `ragen-actor compact --now` before the old key is given up, and keep it for older backups.
+"""
+
+_REWRAP_EXAMPLES = f"""\
+examples:
+  ragen-actor rewrap
+  ragen-actor rewrap --data-dir /var/lib/ragen
+
+{_EXIT_CODES}
+"""
+
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser; what it parses carries `run(arguments, config)`, the command itself."""
@@ -150,6 +186,7 @@ def parser() -> argparse.ArgumentParser:
     _add_keys(commands)
     _add_check(commands)
     _add_compact(commands)
+    _add_master_key(commands)
     return main
 
 
@@ -208,6 +245,25 @@ def _add_compact(commands: Any) -> None:
     command.add_argument(
         "--now", action="store_true", help="all that is dead, at once, journal included"
     )
+
+
+def _add_master_key(commands: Any) -> None:
+    summary = "make a master key for encrypted threads"
+    group = commands.add_parser("master-key", help=summary, allow_abbrev=False)
+    actions = group.add_subparsers(metavar="ACTION", required=True)
+    create = _add(
+        actions,
+        "create",
+        "make a master key in a file",
+        _MASTER_KEY_CREATE,
+        _MASTER_KEY_EXAMPLES,
+        master_keys.create,
+    )
+    create.add_argument(
+        "--file", metavar="FILE", type=Path, required=True, help="where the key is put; a new file"
+    )
+    summary = "move encrypted threads to a new master key"
+    _add(commands, "rewrap", summary, _REWRAP, _REWRAP_EXAMPLES, master_keys.rewrap)
 
 
 def _add(

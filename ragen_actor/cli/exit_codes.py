@@ -28,6 +28,6 @@ _MEANINGS = {
     Exit.USAGE: "a word, a setting or the name of a key is wrong; nothing was changed",
     Exit.IN_USE: "another server runs on this data directory",
     Exit.CANNOT_LISTEN: "the address or the port cannot be listened on",
-    Exit.NO_ANSWER: "compact: the server on this data directory does not answer on control.sock",
+    Exit.NO_ANSWER: "the server on this data directory does not answer on control.sock",
     Exit.INTERRUPTED: "interrupted from the keyboard",
 }

@@ -20,7 +20,6 @@ from ragen_actor.dashboard.visit import Backend, Forbidden, SignedOut, Visit
 from ragen_actor.errors import RagenError, RateLimited, Unavailable
 from ragen_actor.keyring import Keyring
 from ragen_actor.settings import DEFAULT_TIER, Config
-from ragen_actor.settings import Dashboard as Settings
 from ragen_actor.token_bucket import TokenBuckets, rate_limit_message
 from ragen_actor.vault import Vault
 from ragen_actor.web.access import AccessLog
@@ -48,27 +47,28 @@ class Dashboard:
         backend: What the pages show; None until storage has recovered.
 
     Args:
-        settings: Its own section of the configuration.
+        config: All settings.
         keyring: The keys in force.
         buckets: The keys' tokens, of which each change takes one, as in the API.
         bodies: Reads bodies, within the bounds of all requests.
-        clients: Knows a client's address behind which proxy ever.
         random: Returns that many random bytes.
         clock: Seconds, never going back.
     """
 
     def __init__(
         self,
-        settings: Settings,
+        config: Config,
         *,
         keyring: Keyring,
         buckets: TokenBuckets,
         bodies: Bodies,
-        clients: AccessLog,
         random: Callable[[int], bytes] = secrets.token_bytes,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        settings = config.dashboard
         self.backend: Backend | None = None
+        self._messages_max = config.server.messages_per_create_max
+        self._streams_max = settings.streams_max
         self._buckets = buckets
         self._reads = TokenBuckets({DEFAULT_TIER: settings.reads_per_minute})
         self._bodies = bodies
@@ -88,20 +88,15 @@ class Dashboard:
             sessions=self._sessions,
             attempts=Attempts(settings.sign_ins_per_minute),
             bodies=bodies,
-            clients=clients,
+            clients=AccessLog(config.server.proxy_networks()),
             pages=self._pages,
             random=random,
             clock=clock,
         )
 
-    def open(self, config: Config, registry: Registry, vault: Vault) -> None:
+    def open(self, registry: Registry, vault: Vault) -> None:
         """Begin to show what there is: storage has recovered."""
-        self.backend = Backend(
-            registry,
-            vault,
-            config.server.messages_per_create_max,
-            config.dashboard.streams_max,
-        )
+        self.backend = Backend(registry, vault, self._messages_max, self._streams_max)
 
     async def handle(self, request: web.BaseRequest, exchange: Exchange) -> web.StreamResponse:
         """Answer one request.
@@ -121,9 +116,7 @@ class Dashboard:
             response.headers["x-request-id"] = exchange.id
         return response
 
-    async def _answer(
-        self, request: web.BaseRequest, exchange: Exchange
-    ) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, exchange: Exchange) -> web.StreamResponse:
         method, path = exchange.method, exchange.path
         if path.startswith(_ASSETS) and method in ("GET", "HEAD"):
             asset = self._assets.answer(request, path.removeprefix(_ASSETS))

@@ -13,9 +13,9 @@ from typing import Final
 from msgspec import Struct
 
 from ragen_actor import schema
-from ragen_actor.vault import ListedThread
 from ragen_actor.dashboard.visit import Visit
 from ragen_actor.errors import InvalidRequest, ThreadNotFound
+from ragen_actor.vault import ListedThread
 
 FILTER_CHARS_MAX: Final = 256
 CHUNK: Final = 250

@@ -9,10 +9,10 @@ from aiohttp import web
 
 from ragen_actor import schema
 from ragen_actor.dashboard import filtering, views
-from ragen_actor.vault import ListedThread, Turn
 from ragen_actor.dashboard.protection import PICTURE_HEADERS
 from ragen_actor.dashboard.visit import Visit
 from ragen_actor.errors import InvalidRequest, NotFound, RagenError
+from ragen_actor.vault import ListedThread, Turn
 
 ROWS = 40
 TURNS = 30

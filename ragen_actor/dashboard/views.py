@@ -6,9 +6,9 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from ragen_actor.vault import ListedThread, Turn
 from ragen_actor.dashboard.shown import shown
 from ragen_actor.schema.objects import ImageFilePart, ImageUrlPart, Part, TextPart
+from ragen_actor.vault import ListedThread, Turn
 
 MARKDOWN_CHARS_MAX: Final = 16_000
 """Characters of one turn that become Markdown; a text beyond that is shown as it was written."""

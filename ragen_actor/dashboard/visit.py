@@ -9,9 +9,9 @@ from aiohttp import web
 
 from ragen_actor.actors import Registry
 from ragen_actor.dashboard.pages import Pages
-from ragen_actor.vault import Vault
 from ragen_actor.dashboard.sessions import Session, Sessions
 from ragen_actor.errors import RagenError
+from ragen_actor.vault import Vault
 
 
 class Forbidden(RagenError):

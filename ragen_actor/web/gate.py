@@ -53,6 +53,7 @@ class Gate:
     Attributes:
         api: What the handlers reach; None until storage has recovered.
         bodies: What bounds the bodies in memory.
+        buckets: The tokens of all keys.
         clock: Seconds, never going back.
         draining: The server stops: it answers what it has begun, and refuses the rest.
         dashboard: Answers what browsers ask at and below `DASHBOARD`; None if it is off.
@@ -74,7 +75,7 @@ class Gate:
         self.bodies = bodies
         self.clock = clock
         self._keyring = keyring
-        self._buckets = buckets
+        self.buckets = buckets
         self._cors = cors
         self._access_log = access_log
 
@@ -119,7 +120,7 @@ class Gate:
         exchange.route = routes.find(exchange.method, exchange.path)
         exchange.key = key = self.key(exchange.fields)
         foreign = _is_foreign(key, exchange.fields)
-        taken = self._buckets.take(key.hash, key.tier, exchange.started)
+        taken = self.buckets.take(key.hash, key.tier, exchange.started)
         if foreign:
             exchange.taken = taken if taken.allowed else None  # It is no refusal for the rate.
             raise Unauthenticated(
@@ -159,7 +160,7 @@ class Gate:
         status, kind = status_and_type(error)
         key = exchange.key
         if isinstance(error, Unavailable) and exchange.taken is not None and key is not None:
-            exchange.taken = self._buckets.give_back(key.hash, key.tier, self.clock())
+            exchange.taken = self.buckets.give_back(key.hash, key.tier, self.clock())
         if isinstance(error, BrokenBody | BodyTooLarge | BodyTooSlow):
             exchange.keeps_open = False
         message = error.message if status != 500 else f"{error.message} ({exchange.id})"
