@@ -259,6 +259,7 @@ def test_errors_are_swallowed_nowhere_but_at_the_outermost_handlers() -> None:
                 if broad and not raises:
                     found.add(name_of(path))
     assert found <= {
+        "ragen_actor/dashboard/door.py",
         "ragen_actor/web/gate.py",
         "ragen_actor/web/fast_path.py",
         "ragen_actor/actors/actor.py",

@@ -11,7 +11,7 @@ from ragen_actor import schema
 from ragen_actor.dashboard import filtering, views
 from ragen_actor.dashboard.protection import PICTURE_HEADERS
 from ragen_actor.dashboard.visit import Visit
-from ragen_actor.errors import InvalidRequest, NotFound, RagenError
+from ragen_actor.errors import InvalidRequest, NotFound, RagenError, Refused
 from ragen_actor.vault import ListedThread, Turn
 
 ROWS = 40
@@ -105,13 +105,15 @@ async def _conversation(visit: Visit) -> dict[str, object]:
     listed = await vault.get_thread(visit.org, visit.thread_id)
     page = await vault.list_messages(visit.org, visit.thread_id, schema.ListQuery(limit=TURNS))
     found = page.turns[::-1]
-    first = None if page.has_more or not found else found[0]
+    first = None if page.has_more or listed.encrypted or not found else found[0]
+    retry_ms = page.fault.retry_after_ms if isinstance(page.fault, Refused) else 0
     return {
         "row": views.row(listed, first),
         "thread": listed.thread,
         "turns": [views.turn(each) for each in found],
         "older": page.has_more,
         "fault": page.fault,
+        "retry_ms": round(retry_ms),
     }
 
 
