@@ -11,7 +11,7 @@ from tests.dashboard.visitor import Visitor
 from tests.server_process import KeyOwner, ServerProcess
 from tests.wire.http_call import Api
 
-OWNERS = tuple(KeyOwner(org=f"house-{number}") for number in range(80))
+OWNERS = tuple(KeyOwner(org=f"house-{number}") for number in range(160))
 SLOW = KeyOwner(org="slow", tier="default")
 GENEROUS = """
 [dashboard]

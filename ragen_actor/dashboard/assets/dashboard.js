@@ -193,3 +193,5 @@ window.addEventListener("popstate", () => {
 dress(document.body);
 adopt();
 live.follow(conversation?.id ?? "");
+// From here on the page does what its buttons say.
+document.body.dataset.ready = "";
