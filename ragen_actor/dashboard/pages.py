@@ -23,6 +23,7 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
+        self._environment.policies["json.dumps_kwargs"] = {}  # Names stay in their order.
         self._environment.filters["shown"] = shown
         self._environment.filters["iso"] = iso
         self._environment.filters["utc"] = utc

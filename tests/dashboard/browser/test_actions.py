@@ -27,8 +27,9 @@ def only_thread(api: Api) -> str:
 
 def test_a_thread_is_made_and_turns_of_both_roles_are_added(inside: Page, api: Api) -> None:
     inside.get_by_role("button", name="New thread").click()
-    expect(inside.get_by_label("Title")).to_be_focused()
-    inside.get_by_label("Title").fill("Parcel")
+    title = inside.get_by_role("dialog").get_by_label("Title")
+    expect(title).to_be_focused()
+    title.fill("Parcel")
     inside.get_by_label("First turn").fill("Where is it?")
     inside.get_by_role("button", name="Create").click()
     expect(inside.get_by_role("heading", name="Parcel")).to_be_visible()
@@ -137,7 +138,7 @@ def test_an_encrypted_thread_is_made_and_read_here_and_closed_to_the_api(
     inside: Page, api: Api
 ) -> None:
     inside.get_by_role("button", name="New thread").click()
-    inside.get_by_label("Title").fill("Plans")
+    inside.get_by_role("textbox", name="Title").fill("Plans")
     inside.get_by_label("First turn").fill(SECRET)
     inside.get_by_label("Encrypt the turns").check()
     inside.get_by_role("button", name="Create").click()
