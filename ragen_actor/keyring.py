@@ -6,6 +6,7 @@ import logging
 import os
 from hmac import compare_digest
 from pathlib import Path
+from typing import NamedTuple
 
 from ragen_actor.key_changes import KeyringError, create_key, revoke_key
 from ragen_actor.key_file import KEYS_FILE, DamagedLine, Key, read_keys, token_hash
@@ -27,6 +28,13 @@ TOKEN_CHARS_MAX = 512
 _log = logging.getLogger(__name__)
 
 
+class _Table(NamedTuple):
+    """The keys that are accepted: by the hash of their token, and those asked for by the token."""
+
+    live: dict[str, Key]
+    found: dict[str, Key]
+
+
 class Keyring:
     """The keys that a running server accepts, and those it once did.
 
@@ -41,7 +49,7 @@ class Keyring:
         self._path = path
         self._seen: tuple[int, ...] | None = None
         self._file = read_keys(b"")
-        self._live: dict[str, Key] = {}
+        self._table = _Table({}, {})
         self._projects: frozenset[tuple[str, str]] = frozenset()
 
     def load(self) -> None:
@@ -63,7 +71,7 @@ class Keyring:
                 "%s:%d: %s; a key on this line is refused", self._path, damage.offset, damage.reason
             )
         keys = self._file.keys.values()
-        self._live = {key.hash: key for key in keys if not key.revoked}
+        self._table = _Table({key.hash: key for key in keys if not key.revoked}, {})
         self._projects = frozenset((key.org, key.project) for key in keys)
         self._seen = seen
 
@@ -92,17 +100,25 @@ class Keyring:
     def find(self, token: str) -> Key | None:
         """Return the key of a token; None for one unknown or revoked.
 
-        The time it takes tells nothing about the tokens that exist: the lookup is by hash.
+        The time it takes tells nothing about the tokens that exist: the lookup is by hash. One that
+        was found is remembered as it was sent, until the file changes.
         """
+        table = self._table
+        key = table.found.get(token)
+        if key is not None:
+            return key
         if len(token) > TOKEN_CHARS_MAX or not token.isascii():
             return None
         digest = token_hash(token)
-        key = self._live.get(digest)
-        return key if key is not None and compare_digest(key.hash, digest) else None
+        key = table.live.get(digest)
+        if key is None or not compare_digest(key.hash, digest):
+            return None
+        table.found[token] = key
+        return key
 
     def in_force(self, key_hash: str) -> Key | None:
         """Return the key of that hash; None for one unknown or revoked."""
-        return self._live.get(key_hash)
+        return self._table.live.get(key_hash)
 
     def has_project(self, org: str, project: str) -> bool:
         """Tell whether any key of the organisation, revoked or not, was made for this project."""

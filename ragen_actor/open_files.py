@@ -55,6 +55,7 @@ def storage_options(config: Config, connections: int = 0) -> Options:
         data_dir=settings.data_dir,
         journal_segment_bytes=settings.journal_segment_bytes,
         disk_reserve_bytes=settings.disk_reserve_bytes,
+        pending_bytes_max=config.actors.pending_bytes_max,
         checkpoint_seconds=settings.checkpoint_seconds,
         dirty_files_max=dirty_files_max,
         sync_slow_seconds=settings.sync_slow_seconds,

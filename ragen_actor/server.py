@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import signal
 import time
 from collections.abc import Callable, Coroutine
@@ -17,6 +16,7 @@ from ragen_actor.actors import Limits, Registry
 from ragen_actor.actors.sweep import Report, sweep
 from ragen_actor.control import REPORT_SECONDS, Control
 from ragen_actor.dashboard import Dashboard
+from ragen_actor.entropy import Entropy
 from ragen_actor.keyring import KEYS_FILE, Keyring
 from ragen_actor.settings import Config
 from ragen_actor.token_bucket import TokenBuckets
@@ -238,11 +238,10 @@ def _registry(config: Config, storage: Storage) -> Registry:
             mailbox_commands_max=actors.mailbox_commands_max,
             idle_seconds=actors.idle_seconds,
             resident_bytes_max=actors.resident_bytes_max,
-            pending_bytes_max=actors.pending_bytes_max,
             page_bytes_max=config.storage.page_bytes_max,
         ),
         clock=time.time,
-        random=secrets.randbits,
+        random=Entropy().bits,
     )
 
 

@@ -25,7 +25,7 @@ from storage.batch_writer import BatchWriter
 from storage.checkpoint import Checkpointer
 from storage.descriptors import Descriptors
 from storage.durable import Disk
-from storage.errors import StorageError, WriteFailed, WriteRefused
+from storage.errors import Overloaded, StorageError, UnitTooLarge, WriteFailed, WriteRefused
 from storage.journal import Journal
 from storage.options import Options
 from storage.owed import Owed, not_writable
@@ -38,6 +38,8 @@ BATCH_BYTES_MAX = 8 * 1024 * 1024
 BATCH_LINES_MAX = 1000
 _FRAME_BYTES = 160
 """What a line in a file of its own adds to a batch, in bytes, besides itself."""
+_FRAMES_BYTES_MAX = 8192
+"""What the frames of one unit add to it, at most."""
 FREE_SEGMENT_SECONDS_MAX = 10.0
 """How long a batch waits for a checkpoint to free a segment before it is refused."""
 
@@ -69,6 +71,7 @@ class Committer:
         self._loop = asyncio.get_running_loop()
         self._writer = BatchWriter(disk, journal, descriptors, options, clock)
         self._queue: deque[Unit] = deque()
+        self._unit_bytes_max = journal.unit_bytes_max - _FRAMES_BYTES_MAX
         self._writing = False
         self._kicked = False
         self._waiting_since: float | None = None
@@ -88,19 +91,33 @@ class Committer:
         """Queue one unit; `done` is called when it is durable and readable, or has failed.
 
         Raises:
-            WriteRefused: One of the logs cannot take anything now; `done` is not called.
-            DamagedRecord: One of them is not as it was written at its end.
+            Overloaded: Too much is queued already; `done` is not called, here and below.
+            WriteRefused: One of the logs cannot take anything now.
+            UnitTooLarge: It is more than the journal can take at once.
+            DamagedRecord: One of the logs is not as it was written at its end.
         """
-        for append in appends:
-            if append.log.owed or append.log.torn or append.log.gap:
-                for each in appends:
-                    each.log.settle(each, committed=False)
-                raise not_writable(append.log)
         unit = Unit(appends, done)
+        refused = self._refusal(unit)
+        if refused is not None:
+            for append in appends:
+                append.log.settle(append, committed=False)
+            raise refused
         self._queue.append(unit)
         self.pending_bytes += unit.size
         self._idle.clear()
         self.kick()
+
+    def _refusal(self, unit: Unit) -> StorageError | None:
+        """Say why a unit cannot be taken, if it cannot."""
+        if unit.size > self._unit_bytes_max:
+            return UnitTooLarge(unit.size, self._unit_bytes_max)
+        if self.pending_bytes + unit.size > self._options.pending_bytes_max:
+            return Overloaded("too much is on its way to the disk")
+        for append in unit.appends:
+            target = append.log
+            if target.owed or target.torn or target.gap:
+                return not_writable(target)
+        return None
 
     def kick(self) -> None:
         """Start the next batch soon, so that all who are about to submit are in it."""

@@ -21,6 +21,10 @@ FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
 
 
+READ_CACHED_BYTES_MAX = 256 * 1024
+"""What may be copied out of the page cache in the event loop, in bytes."""
+
+
 class Disk:
     """A directory on a real file system.
 
@@ -40,6 +44,8 @@ class Disk:
         self.writes_through = False
         self.reads_ahead = False
         self.syncs = 0
+        # The event loop alone reads into it, and takes a copy at once.
+        self._window = memoryview(bytearray(READ_CACHED_BYTES_MAX))
 
     def probe(self) -> None:
         """Find out, once, what this kernel and this file system can do."""
@@ -136,15 +142,24 @@ class Disk:
         return b"".join(chunks)
 
     def read_cached(self, descriptor: int, length: int, offset: int) -> bytes | None:
-        """Read exactly `length` bytes without waiting; None when they are not all in memory."""
+        """Read exactly `length` bytes without waiting; for the event loop alone.
+
+        Args:
+            descriptor: Of an open file.
+            length: At most `READ_CACHED_BYTES_MAX`.
+            offset: In bytes.
+
+        Returns:
+            None when they are not all in memory.
+        """
         if not self.reads_ahead:
             return None
-        buffer = bytearray(length)
+        window = self._window[:length]
         try:
-            got = os.preadv(descriptor, [buffer], offset, os.RWF_NOWAIT)
+            got = os.preadv(descriptor, (window,), offset, os.RWF_NOWAIT)
         except OSError:
             return None
-        return bytes(buffer) if got == length else None
+        return bytes(window) if got == length else None
 
     def size(self, descriptor: int) -> int:
         """Return a file's length in bytes."""

@@ -212,17 +212,14 @@ class Storage:
         """Why writes fail, or None."""
         return self._committer.trouble or self._checkpointer.trouble
 
-    @property
-    def unit_bytes_max(self) -> int:
-        """The longest unit that a batch can hold, its frames' own bytes allowed for."""
-        return self._journal.unit_bytes_max - 8192
-
     def commit(self, appends: Sequence[Append], done: Done) -> None:
         """Commit lines together or not at all; `done` is told when they last, or what failed.
 
         Raises:
-            WriteRefused: One of the logs takes nothing now; `done` is not called.
-            DamagedRecord: One of the logs never will until it is repaired.
+            WriteRefused: One of the logs takes nothing now, or too much is on its way to the disk;
+                `done` is not called, here and below.
+            UnitTooLarge: It is more than can be written at once.
+            DamagedRecord: One of the logs takes nothing until it is repaired.
         """
         self._committer.submit(appends, done)
 

@@ -52,6 +52,24 @@ class WriteRefused(StorageError):
     """Nothing was written: the same write may be asked for again."""
 
 
+class Overloaded(WriteRefused):
+    """Too much is on its way to the disk."""
+
+
+class UnitTooLarge(StorageError):
+    """The lines of one unit are more than the journal can take at once.
+
+    Attributes:
+        size: Bytes of all of them.
+        size_max: That may be written at once.
+    """
+
+    def __init__(self, size: int, size_max: int) -> None:
+        super().__init__(f"{size} bytes cannot be written at once, the most is {size_max}")
+        self.size = size
+        self.size_max = size_max
+
+
 class NoRoom(WriteRefused):
     """The file system has less free than the reserve that storage keeps."""
 

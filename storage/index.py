@@ -16,8 +16,8 @@ import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
-from zlib import crc32
 
+from storage.checksum import crc32
 from storage.record import ADDS, REMOVES, REPLACES
 
 ENTRY_BYTES = 20

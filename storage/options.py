@@ -14,6 +14,7 @@ class Options:
         data_dir: Where everything lies.
         journal_segment_bytes: Of each of the journal's four segments; set when they are made.
         disk_reserve_bytes: Left free on the file system; a write that would take of it is refused.
+        pending_bytes_max: Lines on their way to the disk; a write beyond that is refused.
         checkpoint_seconds: After which a segment's files are made durable though it is not full.
         dirty_files_max: Files after whose first writes the same happens.
         sync_slow_seconds: A sync that takes longer is logged.
@@ -27,6 +28,7 @@ class Options:
     data_dir: Path
     journal_segment_bytes: int = 16 * 1024 * 1024
     disk_reserve_bytes: int = 64 * 1024 * 1024
+    pending_bytes_max: int = 64 * 1024 * 1024
     checkpoint_seconds: float = 30.0
     dirty_files_max: int = 4096
     sync_slow_seconds: float = 1.0

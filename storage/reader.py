@@ -6,12 +6,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 from storage.descriptors import Descriptors
-from storage.durable import Disk
+from storage.durable import READ_CACHED_BYTES_MAX, Disk
 from storage.errors import DamagedRecord
 from storage.record import RecordError, payload
-
-READ_NOW_BYTES_MAX = 256 * 1024
-"""What may be copied out of the page cache in the event loop, in bytes."""
 
 _GAP_BYTES_MAX = 4096
 
@@ -47,11 +44,12 @@ class Reader:
         descriptor = self._descriptors.peek(path)
         if descriptor is None:
             return None if places else []
-        found = runs(places)
-        if sum([end - start for start, end in found]) > READ_NOW_BYTES_MAX:
-            return None
         pieces = {}
-        for start, end in found:
+        room = READ_CACHED_BYTES_MAX
+        for start, end in runs(places):
+            room -= end - start
+            if room < 0:
+                return None
             piece = self._disk.read_cached(descriptor.number, end - start, start)
             if piece is None:
                 return None
@@ -85,11 +83,13 @@ class Reader:
         starts = list(pieces)
         found = []
         start = starts[0] if starts else 0
+        piece = pieces.get(start, b"")
         for key, offset, length in places:
             if len(starts) > 1:
                 start = starts[bisect_right(starts, offset) - 1]
+                piece = pieces[start]
             try:
-                found.append(cut(pieces[start], offset - start, length))
+                found.append(cut(piece, offset - start, length))
             except RecordError as error:
                 named = key if self._by_sequence else None
                 raise DamagedRecord(str(error), path=path, offset=offset, key=named) from error
@@ -103,12 +103,12 @@ def runs(places: Sequence[Place]) -> list[tuple[int, int]]:
     """
     if not places:
         return []
-    lengths = sum([length for _, _, length in places])
-    rising = places if places[0][1] <= places[-1][1] else places[::-1]
-    first, last = rising[0][1], rising[-1][1] + rising[-1][2]
-    # Nothing lies between them then, unless one that was modified stands elsewhere.
-    if last - first == lengths and all(first <= offset < last for _, offset, _ in places):
-        return [(first, last)]
+    offsets = [offset for _, offset, _ in places]
+    first, last = min(offsets), max(offsets)
+    end = last + places[offsets.index(last)][2]
+    # Lines never overlap: if they are as long as what they span, nothing lies between them.
+    if end - first == sum([length for _, _, length in places]):
+        return [(first, end)]
     merged: list[tuple[int, int]] = []
     for start, end in sorted([(offset, offset + length) for _, offset, length in places]):
         if merged and start - merged[-1][1] <= _GAP_BYTES_MAX:

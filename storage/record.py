@@ -24,9 +24,11 @@ whenever a line is read.
 
 from __future__ import annotations
 
+import struct
 from base64 import b64decode, b64encode
 from typing import NamedTuple
-from zlib import crc32
+
+from storage.checksum import crc32
 
 LINE_BYTES_MAX = 8 * 1024 * 1024
 """The longest line, in bytes, newline included."""
@@ -45,6 +47,9 @@ _SEQUENCE = slice(35, 45)
 _LENGTH = slice(52, 60)
 DATA_AT = 66
 """Bytes of a line that precede `d`."""
+
+_numbers = struct.Struct("14s38x8s").unpack_from
+"""A line up to its checksum's last digit, and the digits of its length."""
 
 _FIXED = ((0, b'{"c":"'), (14, b'","v":'), (21, b',"k":"'), (28, b'","s":"'), (45, b'","n":"'))
 _LINE = b'","v":1,"k":"%c","s":"%010d","n":"%08d","d":%b%b}\n'
@@ -100,14 +105,16 @@ def payload(piece: bytes, offset: int, length: int) -> bytes:
     Raises:
         RecordError: The line is not as it was written.
     """
-    checked = offset + _CHECKED_FROM
-    if b'{"c":"%08x' % crc32(piece[checked : offset + length]) != piece[offset:checked]:
-        raise RecordError("the checksum does not match")
-    start = offset + DATA_AT
     try:
-        return piece[start : start + int(piece[offset + 52 : offset + 60])]
-    except ValueError:
-        raise RecordError("the length is unreadable") from None
+        names_itself, size = _numbers(piece, offset)
+        if names_itself != b'{"c":"%08x' % crc32(piece[offset + _CHECKED_FROM : offset + length]):
+            raise RecordError("the checksum does not match")
+        start = offset + DATA_AT
+        return piece[start : start + int(size)]
+    except RecordError:
+        raise
+    except (struct.error, ValueError):
+        raise RecordError("the line is no line") from None
 
 
 def whole(piece: bytes, offset: int, length: int) -> bytes:

@@ -26,7 +26,8 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
-from zlib import crc32
+
+from storage.checksum import crc32
 
 BATCHES_AT = 4096
 ALIGNMENT = 512

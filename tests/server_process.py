@@ -175,5 +175,7 @@ class ServerProcess:
 
 def _environment() -> dict[str, str]:
     """The environment without settings of the developer's own server."""
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("RAGEN_")}
+    kept = {
+        name: text for name, text in os.environ.items() if not name.startswith(("RAGEN_", "AWS_"))
+    }
     return kept | {"PYTHONUNBUFFERED": "1"}

@@ -29,6 +29,7 @@ ROOMS = {
     "settings": set(),
     "errors": set(),
     "schema": set(),
+    "entropy": set(),
     "token_bucket": set(),
     "keyring": {"storage"},
     "key_changes": {"storage"},

@@ -12,14 +12,12 @@ from typing import Protocol
 import msgspec
 
 from ragen_actor.actors.commands import Command
-from ragen_actor.actors.mailbox import Envelope, Mailbox
+from ragen_actor.actors.mailbox import Envelope, Mailbox, Reply
 from ragen_actor.actors.seam import translated
 from ragen_actor.actors.watching import Watchers
 from ragen_actor.errors import (
-    InvalidRequest,
     RagenError,
     StorageFailed,
-    Unavailable,
 )
 from storage import (
     Cut,
@@ -64,7 +62,6 @@ class World:
         clock: Unix seconds.
         random: Returns that many random bits.
         commands_max: Of one actor's mailbox.
-        pending_bytes_max: Lines on their way to the disk, of all actors.
         page_bytes_max: A page ends before it passes this; one object always fits.
         watchers: Who is told what was committed.
     """
@@ -73,7 +70,6 @@ class World:
     clock: Clock
     random: Callable[[int], int]
     commands_max: int
-    pending_bytes_max: int
     page_bytes_max: int
     watchers: Watchers
 
@@ -118,11 +114,19 @@ class Actor:
         Raises:
             Unavailable: The mailbox is full.
         """
+        reply: asyncio.Future[bytes] = self._loop.create_future()
+        self.tell(command, reply)
+        return reply
+
+    def tell(self, command: Command, reply: Reply) -> None:
+        """Accept a command, whose answer goes to `reply`, maybe before this returns.
+
+        Raises:
+            Unavailable: The mailbox is full.
+        """
         assert self.state is not State.STOPPED
-        envelope = Envelope(command, self._loop.create_future())
-        self.mailbox.put(envelope)
+        self.mailbox.put(Envelope(command, reply))
         self._drain()
-        return envelope.reply
 
     def stop(self, error: RagenError) -> None:
         """Answer all that has not begun with an error, and nothing ever again."""
@@ -148,7 +152,7 @@ class Actor:
         waiting = self.mailbox.waiting
         while waiting and self.state is State.ACTIVE and self._may_begin(waiting[0].command):
             envelope = waiting.popleft()
-            if envelope.reply.cancelled():
+            if envelope.reply.done():
                 continue
             self.mailbox.begun += 1
             self._guard(envelope, self._begin, envelope)
@@ -194,6 +198,11 @@ class Actor:
     def _end(self, envelope: Envelope) -> None:
         """Let go of what a command held; it is answered next."""
         self.mailbox.begun -= 1
+        if envelope.changes is not None:
+            self._changed(envelope.changes)
+
+    def _changed(self, key: int) -> None:
+        """Let others change the object that a command has changed, or was about to."""
 
     def _answer(self, envelope: Envelope, body: bytes) -> None:
         self._end(envelope)
@@ -243,25 +252,8 @@ class Actor:
         """Go on once these lines are durable.
 
         Raises:
-            InvalidRequest: They are too many bytes to be one unit.
-            Unavailable: Too much is on its way to the disk, or it has no room.
+            StorageError: They cannot be taken now, or not at once.
         """
-        storage = self.world.storage
-        size = 0
-        for append in appends:
-            size += len(append.line)
-        try:
-            if size > storage.unit_bytes_max:
-                raise InvalidRequest(
-                    f"The request is too large to be stored: it takes {size} bytes, "
-                    f"and {storage.unit_bytes_max} can be stored at once."
-                )
-            if storage.pending_bytes + size > self.world.pending_bytes_max:
-                raise Unavailable("The server is overloaded. Please try again.")
-        except RagenError:
-            for append in appends:
-                append.log.settle(append, committed=False)
-            raise
 
         def done(error: StorageError | None) -> None:
             if error is not None:
@@ -269,4 +261,4 @@ class Actor:
             else:
                 self._guard(envelope, then)
 
-        storage.commit(appends, done)
+        self.world.storage.commit(appends, done)

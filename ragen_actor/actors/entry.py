@@ -64,7 +64,7 @@ class Entry(Actor):
 
         def committed() -> None:
             self.world.storage.tend(catalog)
-            self._tell("thread-changed")
+            self._announce("thread-changed")
             self._answer(envelope, answer)
 
         self._commit(envelope, (append,), committed)
@@ -74,9 +74,9 @@ class Entry(Actor):
         envelope.changes = key
         self._changing.add(key)
 
-    def _tell(self, kind: Kind, message_id: str = "") -> None:
+    def _announce(self, kind: Kind, message_id: str = "") -> None:
         """Let whoever watches know what was committed."""
-        self.world.watchers.tell(self.org, kind, self.thread_id, message_id)
+        self.world.watchers.announce(self.org, kind, self.thread_id, message_id)
 
     def _own_place(self) -> Place:
         place = self._catalog.place(self._key)

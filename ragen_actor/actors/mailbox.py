@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
+from typing import Protocol
 
 from ragen_actor.actors.commands import Command
 from ragen_actor.errors import RagenError, Unavailable
 
 
+class Reply(Protocol):
+    """Where an answer goes; a future is one. Its methods raise nothing."""
+
+    def done(self) -> bool:
+        """Tell whether it has an answer, or whoever asked has left."""
+
+    def set_result(self, body: bytes, /) -> None:
+        """Take the response's body."""
+
+    def set_exception(self, error: RagenError, /) -> None:
+        """Take what went wrong."""
+
+
 class Envelope:
     """One command and its reply.
 
-    The asker may have left: its future is cancelled then, and the answer goes nowhere. What was
+    The asker may have left: the reply is done then, and the answer goes nowhere. What was
     committed stays committed.
 
     Attributes:
@@ -23,7 +36,7 @@ class Envelope:
 
     __slots__ = ("changes", "command", "reply")
 
-    def __init__(self, command: Command, reply: asyncio.Future[bytes]) -> None:
+    def __init__(self, command: Command, reply: Reply) -> None:
         self.command = command
         self.reply = reply
         self.changes: int | None = None

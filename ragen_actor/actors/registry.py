@@ -11,13 +11,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
-import msgspec
-
 from ragen_actor import schema
 from ragen_actor.actors.actor import Actor, Clock, State, World
 from ragen_actor.actors.catalog_actor import CatalogActor
-from ragen_actor.actors.commands import CatalogCommand, Compact, ThreadCommand
+from ragen_actor.actors.commands import CatalogCommand, ThreadCommand
 from ragen_actor.actors.limits import Limits
+from ragen_actor.actors.mailbox import Reply
 from ragen_actor.actors.sealed import GetSealedThread, read_page
 from ragen_actor.actors.seam import worded
 from ragen_actor.actors.thread_actor import ThreadActor
@@ -56,7 +55,6 @@ class Registry:
             clock=clock,
             random=random,
             commands_max=limits.mailbox_commands_max,
-            pending_bytes_max=limits.pending_bytes_max,
             page_bytes_max=limits.page_bytes_max,
             watchers=self.watchers,
         )
@@ -89,10 +87,31 @@ class Registry:
         Raises:
             Unavailable: It is asked too much, or the server stops.
         """
-        return self._ask(self._organisation(org).catalog, command)
+        reply: asyncio.Future[bytes] = self._loop.create_future()
+        self.tell_catalog(org, command, reply)
+        return reply
 
     def ask_thread(self, org: str, thread_id: str, command: ThreadCommand) -> asyncio.Future[bytes]:
         """Ask the owner of a thread; the future holds the answer's body.
+
+        Raises:
+            ThreadNotFound: The organisation has no such thread.
+            Unavailable: It is asked too much, or the server stops.
+        """
+        reply: asyncio.Future[bytes] = self._loop.create_future()
+        self.tell_thread(org, thread_id, command, reply)
+        return reply
+
+    def tell_catalog(self, org: str, command: CatalogCommand, reply: Reply) -> None:
+        """Ask the owner of an organisation's catalogue, and have it answer to `reply`.
+
+        Raises:
+            Unavailable: It is asked too much, or the server stops.
+        """
+        self._tell(self._organisation(org).catalog, command, reply)
+
+    def tell_thread(self, org: str, thread_id: str, command: ThreadCommand, reply: Reply) -> None:
+        """Ask the owner of a thread, and have it answer to `reply`, maybe before this returns.
 
         Raises:
             ThreadNotFound: The organisation has no such thread.
@@ -108,20 +127,7 @@ class Registry:
                 raise ThreadNotFound(thread_id)
             actor = self._enter(organisation, thread_id)
             self._start(self._activate_thread(organisation, actor))
-        return self._ask(actor, command)
-
-    async def compact_thread(self, org: str, thread_id: str, *, now: bool) -> int | None:
-        """Have a thread's file rewritten by its owner.
-
-        Returns:
-            Bytes saved, 0 when nothing was due; None when it failed.
-
-        Raises:
-            ThreadNotFound: The thread was deleted.
-            RagenError: Its file cannot be opened, or the server stops.
-        """
-        saved = await self.ask_in_passing(org, thread_id, Compact(now))
-        return msgspec.json.decode(saved, type=int | None)
+        self._tell(actor, command, reply)
 
     async def ask_in_passing(self, org: str, thread_id: str, command: ThreadCommand) -> bytes:
         """Ask a thread's owner, who leaves again if it was not there before; raises as it does."""
@@ -137,22 +143,10 @@ class Registry:
         """Name the organisations that have a folder, sorted."""
         return await self._world.storage.upkeep.organisations()
 
-    async def compact_catalog(self, org: str, *, now: bool) -> int | None:
-        """Have a catalogue rewritten by its owner.
-
-        Returns:
-            Bytes saved, 0 when nothing was due; None when it failed.
-
-        Raises:
-            RagenError: It cannot be opened, or the server stops.
-        """
-        return msgspec.json.decode(await self.ask_catalog(org, Compact(now)), type=int | None)
-
-    def _ask(self, actor: Actor, command: CatalogCommand | ThreadCommand) -> asyncio.Future[bytes]:
-        answer = actor.ask(command)
+    def _tell(self, actor: Actor, command: CatalogCommand | ThreadCommand, reply: Reply) -> None:
+        actor.tell(command, reply)
         if actor.state is not State.STOPPED:
             self._touch(actor)
-        return answer
 
     def _organisation(self, org: str) -> _Organisation:
         if self._closing:

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import logging
 
-from ragen_actor.errors import Damaged, OutcomeUnknown, RagenError, StorageFailed, Unavailable
-from storage import DamagedRecord, NoRoom, StorageError, WriteFailed, WriteRefused
+from ragen_actor.errors import (
+    Damaged,
+    InvalidRequest,
+    OutcomeUnknown,
+    RagenError,
+    StorageFailed,
+    Unavailable,
+)
+from storage import (
+    DamagedRecord,
+    NoRoom,
+    Overloaded,
+    StorageError,
+    UnitTooLarge,
+    WriteFailed,
+    WriteRefused,
+)
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +33,13 @@ def translated(error: StorageError) -> RagenError:
             code="insufficient_storage",
             retry_after_ms=10_000,
         )
+    if isinstance(error, UnitTooLarge):
+        return InvalidRequest(
+            f"The request is too large to be stored: it takes {error.size} bytes, "
+            f"and {error.size_max} can be stored at once."
+        )
+    if isinstance(error, Overloaded):
+        return Unavailable("The server is overloaded. Please try again.")
     if isinstance(error, WriteRefused):
         return Unavailable("The server cannot write at the moment. Please try again.")
     if isinstance(error, WriteFailed):

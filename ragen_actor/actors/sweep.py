@@ -12,6 +12,7 @@ from collections.abc import Awaitable
 
 import msgspec
 
+from ragen_actor.actors.commands import Compact
 from ragen_actor.actors.registry import Registry
 from ragen_actor.errors import RagenError, ThreadNotFound, Unavailable
 from storage import Storage
@@ -70,9 +71,10 @@ async def sweep(storage: Storage, registry: Registry, report: Report, *, now: bo
     for org in await storage.upkeep.organisations():
         async for thread_ids in storage.upkeep.thread_ids(org):
             for thread_id in thread_ids:
-                await _count(registry, report, registry.compact_thread(org, thread_id, now=now))
+                saving = compact_thread(registry, org, thread_id, now=now)
+                await _count(registry, report, saving)
         # Only now does it know of no removed file any more.
-        await _count(registry, report, registry.compact_catalog(org, now=now))
+        await _count(registry, report, compact_catalog(registry, org, now=now))
     if now:
         report.step = "clearing the journal"
         await _checkpoint(storage)
@@ -88,6 +90,32 @@ async def sweep(storage: Storage, registry: Registry, report: Report, *, now: bo
         report.removed,
         report.failed,
     )
+
+
+async def compact_thread(registry: Registry, org: str, thread_id: str, *, now: bool) -> int | None:
+    """Have a thread's file rewritten by its owner.
+
+    Returns:
+        Bytes saved, 0 when nothing was due; None when it failed.
+
+    Raises:
+        ThreadNotFound: The thread was deleted.
+        RagenError: Its file cannot be opened, or the server stops.
+    """
+    saved = await registry.ask_in_passing(org, thread_id, Compact(now))
+    return msgspec.json.decode(saved, type=int | None)
+
+
+async def compact_catalog(registry: Registry, org: str, *, now: bool) -> int | None:
+    """Have a catalogue rewritten by its owner.
+
+    Returns:
+        Bytes saved, 0 when nothing was due; None when it failed.
+
+    Raises:
+        RagenError: It cannot be opened, or the server stops.
+    """
+    return msgspec.json.decode(await registry.ask_catalog(org, Compact(now)), type=int | None)
 
 
 async def _count(registry: Registry, report: Report, compaction: Awaitable[int | None]) -> None:

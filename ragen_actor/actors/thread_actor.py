@@ -168,7 +168,7 @@ class ThreadActor(Entry):
                 self._tended = log.index.records
                 world.storage.tend(log)
             if world.watchers:
-                self._tell("turn-added", data[_ID].decode())
+                self._announce("turn-added", data[_ID].decode())
             self._answer(envelope, data)
 
         self._commit(envelope, (append,), committed)
@@ -215,7 +215,7 @@ class ThreadActor(Entry):
 
             def committed() -> None:
                 self.world.storage.tend(self.log)
-                self._tell("turn-changed", message_id)
+                self._announce("turn-changed", message_id)
                 self._answer(envelope, changed)
 
             self._commit(envelope, (append,), committed)
@@ -233,7 +233,7 @@ class ThreadActor(Entry):
 
             def committed() -> None:
                 self.world.storage.tend(self.log)
-                self._tell("turn-deleted", message_id)
+                self._announce("turn-deleted", message_id)
                 self._answer(envelope, schema.deleted_message(message_id))
 
             self._commit(envelope, (append,), committed)
@@ -253,20 +253,18 @@ class ThreadActor(Entry):
             self.world.storage.tend(self._catalog)
             self.stop(ThreadNotFound(self.thread_id))
             self._deleted(self)
-            self._tell("thread-deleted")
+            self._announce("thread-deleted")
             self._answer(envelope, schema.deleted_thread(self.thread_id))
 
         envelope.changes = THREAD
         self._deleting = True
         self._commit(envelope, (append,), committed)
 
-    def _end(self, envelope: Envelope) -> None:
-        super()._end(envelope)
-        if envelope.changes is not None:
-            self._changing.discard(envelope.changes)
-            # A delete whose outcome was unknown may take effect later.
-            self._doubtful = self._doubtful or self._deleting
-            self._deleting = False
+    def _changed(self, key: int) -> None:
+        self._changing.discard(key)
+        # A delete whose outcome was unknown may take effect later.
+        self._doubtful = self._doubtful or self._deleting
+        self._deleting = False
 
     def _place(self, message_id: str) -> Place:
         sequence = schema.message_sequence(message_id)

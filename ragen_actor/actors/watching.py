@@ -142,7 +142,7 @@ class Watchers:
             if not others:
                 self._by_topic.pop((watch.org, topic), None)
 
-    def tell(self, org: str, kind: Kind, thread_id: str, message_id: str = "") -> None:
+    def announce(self, org: str, kind: Kind, thread_id: str, message_id: str = "") -> None:
         """Tell whoever follows the thread, or the list when the thread itself changed."""
         if not self._watches:
             return
@@ -151,7 +151,7 @@ class Watchers:
             watch.add(Change(kind, thread_id, message_id))
         if message_id and schema.message_sequence(message_id) == 1:
             # A thread without a title is listed by its first turn.
-            self.tell(org, "thread-changed", thread_id)
+            self.announce(org, "thread-changed", thread_id)
 
     def end(self) -> None:
         """Let every reader go: the server stops."""

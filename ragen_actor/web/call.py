@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from asyncio import Future
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from msgspec import Struct
 
 from ragen_actor.actors import Registry
+from ragen_actor.actors.mailbox import Reply
 from ragen_actor.keyring import Key, Keyring
 
 
@@ -36,6 +36,7 @@ class Call(Struct, frozen=True, gc=False):
         message_id: Likewise.
         query: What follows the question mark, still percent-encoded.
         body: Bytes, not looked at yet; empty for methods that have none.
+        reply: Where the answer's body goes.
     """
 
     key: Key
@@ -43,7 +44,8 @@ class Call(Struct, frozen=True, gc=False):
     message_id: str
     query: str
     body: bytes
+    reply: Reply
 
 
-Handler = Callable[[Api, Call], Future[bytes]]
+Handler = Callable[[Api, Call], None]
 """Asks an actor, after checking all that can be checked without it; raises `RagenError`."""

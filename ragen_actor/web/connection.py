@@ -26,6 +26,7 @@ class Connection(web.RequestHandler):
             when none is awaited.
         body_since: Since when the fast path waits for the rest of a body; 0.0 if it does not.
         held: What a client that waits to be served has sent already; None once it is served.
+        peer: The address of the other end.
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class Connection(web.RequestHandler):
         "body_since",
         "head_since",
         "held",
+        "peer",
     )
 
     def __init__(
@@ -57,14 +59,9 @@ class Connection(web.RequestHandler):
         self.head_since = 0.0
         self.body_since = 0.0
         self.held: bytes | None = None
+        self.peer: str | None = None
         self._unread = 0
         self._unread_since = 0.0
-
-    @property
-    def peer(self) -> str | None:
-        """The address of the other end."""
-        name = self.peername
-        return str(name[0]) if isinstance(name, tuple) else None
 
     def unread_since(self, now: float) -> float:
         """Return since when the client has read nothing of what waits for it; `now` if it does."""
@@ -85,6 +82,8 @@ class Connection(web.RequestHandler):
         """Take a client."""
         self.head_since = self._loop.time()
         super().connection_made(transport)
+        name = self.peername
+        self.peer = str(name[0]) if isinstance(name, tuple) else None
 
     def serve(self) -> None:
         """Go on with what was sent while there was no room."""
@@ -152,8 +151,9 @@ class Connection(web.RequestHandler):
             self.data_received(later)
 
     def _is_idle(self) -> bool:
-        """Tell whether the framework waits for a request."""
-        return self._waiter is not None and not self._waiter.done()
+        """Tell whether the framework waits for a request, or has not begun to."""
+        waiter = self._waiter
+        return not self._request_count if waiter is None else not waiter.done()
 
     def _give(self, data: bytes) -> None:
         """Let the framework have bytes, and note whether they leave a head incomplete."""

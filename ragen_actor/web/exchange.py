@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Protocol
 
+from ragen_actor.entropy import Entropy
 from ragen_actor.keyring import Key
 from ragen_actor.token_bucket import Taken
 from ragen_actor.web.routes import Route
+
+_entropy = Entropy()
 
 
 class Fields(Protocol):
@@ -68,24 +70,24 @@ class Exchange:
         keeps_open: bool = True,
     ) -> None:
         self.method = method
-        self.path, _, self.query = _origin_form(target).partition("?")
+        if not target.startswith("/"):
+            target = _origin_form(target)
+        self.path, _, self.query = target.partition("?")
         self.fields = fields
         self.peer = peer
         self.version = version
         self.started = started
-        self.id = "req_" + os.urandom(16).hex()
+        self.id = f"req_{_entropy.bits(128):032x}"
         self.keeps_open = keeps_open
         self.key: Key | None = None
         self.taken: Taken | None = None
 
 
 def _origin_form(target: str) -> str:
-    """Return path and query of a request's target, which a proxy may have sent with its host.
+    """Return path and query of a target that a proxy has sent with its host.
 
     Source: RFC 9112, 3.2.2.
     """
-    if target.startswith("/"):
-        return target
     _, _, rest = target.partition("://")
     _, slash, path = rest.partition("/")
     return slash + path if slash else target

@@ -11,7 +11,6 @@ request has one parser, and what a request means is for the gate to say on both 
 
 from __future__ import annotations
 
-from asyncio import Future
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -28,36 +27,24 @@ _HEAD_BYTES_MAX: Final = 16 * 1024
 _FIELDS_MAX: Final = 100
 _METHODS: Final = {name.encode(): name for name in ("GET", "POST", "PATCH", "DELETE")}
 _THREADS: Final = b"/v1/threads"
-_UNUSUAL: Final = frozenset((b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"))
+_UNUSUAL: Final = frozenset(("content-encoding", "expect", "transfer-encoding", "upgrade"))
 
 
 class Line(Protocol):
     """A connection, as the fast path needs it."""
 
-    @property
-    def peer(self) -> str | None:
-        """The address of the other end."""
+    peer: str | None
 
     def send(self, rendered: bytes, *, keeps_open: bool) -> None:
         """Write an answer, then go on with the connection or end it."""
 
 
-class Fields:
-    """Header fields as they came; of each name there is one."""
-
-    __slots__ = ("raw",)
-
-    def __init__(self) -> None:
-        self.raw: dict[bytes, bytes] = {}
-
-    def get(self, name: str, default: str, /) -> str:
-        """Return the value under a name in lower case, or the default."""
-        value = self.raw.get(name.encode())
-        return default if value is None else value.decode("utf-8", "surrogateescape")
+class Fields(dict[str, str]):
+    """Header fields by their names in lower case; of each name there is one."""
 
     def getall(self, name: str, default: Sequence[str], /) -> Sequence[str]:
-        """Return the only value under a name in lower case, or the default."""
-        return (self.get(name, ""),) if name.encode() in self.raw else default
+        """Return the only value under a name, or the default."""
+        return (self[name],) if name in self else default
 
 
 class FastPath:
@@ -104,7 +91,7 @@ class FastPath:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header field; the parser calls this."""
-        self._fields.raw[name.lower()] = value
+        self._fields[name.decode().lower()] = value.decode("utf-8", "surrogateescape")
         self._fields_count += 1
 
     def feed(self, data: bytes) -> bytes:
@@ -141,28 +128,28 @@ class FastPath:
         self._head_bytes = data.find(b"\r\n\r\n", 0, _HEAD_BYTES_MAX) + 4
         if self._head_bytes < 4:
             return False
-        self._fields = Fields()
+        self._fields = fields = Fields()
         self._fields_count = 0
         self._target = b""
+        parser = self._parser
         try:
-            self._parser.feed_data(data[: self._head_bytes])
+            parser.feed_data(data[: self._head_bytes])
             # The parser has seen that this is a number.
-            length = int(self._fields.raw.get(b"content-length", b"0"))
-        except (httptools.HttpParserError, ValueError):
+            length = int(fields.get("content-length", "0"))
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade, ValueError):
             self._renew()
             return False
-        fields = self._fields.raw
-        is_plain = fields.keys().isdisjoint(_UNUSUAL) and len(fields) == self._fields_count
-        if is_plain:
+        if len(fields) == self._fields_count and fields.keys().isdisjoint(_UNUSUAL):
             self.due = self._head_bytes + length
             if (
                 self._target.startswith(_THREADS)
                 and self._target.isascii()
-                and self._parser.get_method() in _METHODS
-                and self._parser.get_http_version() == "1.1"
+                and parser.get_method() in _METHODS
+                and parser.get_http_version() == "1.1"
                 and self._fields_count <= _FIELDS_MAX
-                and b"host" in fields
-                and length <= min(BODY_BYTES_MAX, self._gate.bodies.bytes_max)
+                and "host" in fields
+                and length <= BODY_BYTES_MAX
+                and length <= self._gate.bodies.bytes_max
                 and (len(data) == self.due or self._is_known())
             ):
                 return True
@@ -202,21 +189,23 @@ class FastPath:
             gate.admit(exchange)
             gate.bodies.hold(len(body))
             self._room = len(body)
-            reply = gate.ask(exchange, body)
+            gate.ask(exchange, body, self)
         except Exception as error:
-            self._end(gate.refuse(exchange, error))
-            return
-        if reply.done():
-            self._answered(reply)
-        else:
-            reply.add_done_callback(self._answered)
+            if not self.busy:
+                raise  # It has its answer: this is about something else.
+            self.set_exception(error)
 
-    def _answered(self, reply: Future[bytes]) -> None:
-        error = reply.exception()
-        if error is None:
-            self._end(self._gate.answer(self._exchange, reply.result()))
-        else:
-            self._end(self._gate.refuse(self._exchange, error))
+    def done(self) -> bool:
+        """Tell whether no request waits for an answer."""
+        return not self.busy
+
+    def set_result(self, body: bytes, /) -> None:
+        """Send the answer to the request."""
+        self._end(self._gate.answer(self._exchange, body))
+
+    def set_exception(self, error: Exception, /) -> None:
+        """Send the answer to a request that did not go well."""
+        self._end(self._gate.refuse(self._exchange, error))
 
     def _end(self, rendered: bytes) -> None:
         self._gate.bodies.give_back(self._room)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import logging
 import time
-from asyncio import Future
+from asyncio import Future, get_running_loop
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from ragen_actor.actors.mailbox import Reply
 from ragen_actor.errors import RagenError, RateLimited, Unauthenticated, Unavailable
 from ragen_actor.keyring import Key, Keyring
 from ragen_actor.token_bucket import TokenBuckets, rate_limit_headers, rate_limit_message
@@ -102,12 +103,15 @@ class Gate:
         return Answer(request, rendered, keeps_open=exchange.keeps_open)
 
     async def _read_and_ask(self, request: web.BaseRequest, exchange: Exchange) -> bytes:
+        reply: Future[bytes] = get_running_loop().create_future()
         if exchange.method not in BODY_METHODS:
-            return await self.ask(exchange, b"")
+            self.ask(exchange, b"", reply)
+            return await reply
         self._reach()
         room = self.bodies.take_room(request)
         try:
-            return await self.ask(exchange, await self.bodies.read(request))
+            self.ask(exchange, await self.bodies.read(request), reply)
+            return await reply
         finally:
             self.bodies.give_back(room)
 
@@ -135,16 +139,16 @@ class Gate:
                 retry_after_ms=taken.retry_after_ms,
             )
 
-    def ask(self, exchange: Exchange, body: bytes) -> Future[bytes]:
-        """Ask who answers a request that was let in.
+    def ask(self, exchange: Exchange, body: bytes, reply: Reply) -> None:
+        """Ask who answers a request that was let in; the answer may come before this returns.
 
         Raises:
             RagenError: It is refused.
         """
         assert exchange.key is not None
         route = exchange.route
-        call = Call(exchange.key, route.thread_id, route.message_id, exchange.query, body)
-        return route.handler(self._reach(), call)
+        call = Call(exchange.key, route.thread_id, route.message_id, exchange.query, body, reply)
+        route.handler(self._reach(), call)
 
     def answer(self, exchange: Exchange, body: bytes) -> bytes:
         """Render the answer to a request that went well."""
@@ -183,7 +187,7 @@ class Gate:
         """
         scheme, _, token = fields.get("authorization", "").partition(" ")
         token = token.strip()
-        if not token or scheme.lower() != "bearer":
+        if not token or (scheme != "Bearer" and scheme.lower() != "bearer"):
             raise Unauthenticated(
                 "You didn't provide an API key. You need to provide your API key in an "
                 "Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -207,7 +208,7 @@ async def test_a_full_mailbox_turns_asks_away_and_takes_more_when_it_has_room(
 async def test_too_many_bytes_on_their_way_turn_a_write_away_and_no_read(
     options: Options, disk: FragileDisk
 ) -> None:
-    async with opened(options, disk, Limits(pending_bytes_max=20_000)) as house:
+    async with opened(replace(options, pending_bytes_max=20_000), disk) as house:
         thread = await house.thread("a")
         disk.before = held = Held("batch")
         first = house.append(thread, "x" * 15_000)

@@ -19,7 +19,7 @@ def turn_id(sequence: int) -> str:
 async def test_nobody_watches_nobody_is_told_and_nothing_is_kept() -> None:
     watchers = Watchers()
     assert not watchers
-    watchers.tell("acme", "turn-added", THREAD, turn_id(2))
+    watchers.announce("acme", "turn-added", THREAD, turn_id(2))
     watch = watchers.open("acme", THREAD)
     assert watchers
     assert await watch.wait(0.0) == []
@@ -31,8 +31,8 @@ async def test_nobody_watches_nobody_is_told_and_nothing_is_kept() -> None:
 async def test_changes_are_taken_once_oldest_first() -> None:
     watchers = Watchers()
     watch = watchers.open("acme", THREAD)
-    watchers.tell("acme", "turn-deleted", THREAD, turn_id(2))
-    watchers.tell("acme", "thread-changed", THREAD)
+    watchers.announce("acme", "turn-deleted", THREAD, turn_id(2))
+    watchers.announce("acme", "thread-changed", THREAD)
     assert await watch.wait(SECONDS) == [
         Change("turn-deleted", THREAD, turn_id(2)),
         Change("thread-changed", THREAD),
@@ -44,7 +44,7 @@ async def test_turns_added_in_a_row_are_told_once_with_the_newest() -> None:
     watchers = Watchers()
     watch = watchers.open("acme", THREAD)
     for sequence in range(2, 1000):
-        watchers.tell("acme", "turn-added", THREAD, turn_id(sequence))
+        watchers.announce("acme", "turn-added", THREAD, turn_id(sequence))
     assert await watch.wait(SECONDS) == [Change("turn-added", THREAD, turn_id(999))]
 
 
@@ -52,9 +52,9 @@ async def test_a_reader_who_falls_behind_is_told_that_it_missed_something() -> N
     watchers = Watchers()
     watch = watchers.open("acme", THREAD)
     for sequence in range(2, CHANGES_MAX + 10):
-        watchers.tell("acme", "turn-deleted", THREAD, turn_id(sequence))
+        watchers.announce("acme", "turn-deleted", THREAD, turn_id(sequence))
     assert await watch.wait(SECONDS) == [Change("missed")]
-    watchers.tell("acme", "turn-deleted", THREAD, turn_id(2))
+    watchers.announce("acme", "turn-deleted", THREAD, turn_id(2))
     assert await watch.wait(SECONDS) == [Change("turn-deleted", THREAD, turn_id(2))]
 
 
@@ -63,7 +63,7 @@ async def test_a_waiting_reader_wakes_and_one_without_news_is_let_go_in_time() -
     watch = watchers.open("acme", None)
     waiting = asyncio.ensure_future(watch.wait(SECONDS))
     await asyncio.sleep(0)
-    watchers.tell("acme", "thread-created", THREAD)
+    watchers.announce("acme", "thread-created", THREAD)
     assert await waiting == [Change("thread-created", THREAD)]
     assert await watch.wait(0.001) == []
 
@@ -71,9 +71,9 @@ async def test_a_waiting_reader_wakes_and_one_without_news_is_let_go_in_time() -
 async def test_the_list_is_not_told_of_turns_but_of_the_first() -> None:
     watchers = Watchers()
     watch = watchers.open("acme", None)
-    watchers.tell("acme", "turn-added", THREAD, turn_id(2))
+    watchers.announce("acme", "turn-added", THREAD, turn_id(2))
     assert await watch.wait(0.0) == []
-    watchers.tell("acme", "turn-added", THREAD, turn_id(1))
+    watchers.announce("acme", "turn-added", THREAD, turn_id(1))
     assert await watch.wait(SECONDS) == [Change("thread-changed", THREAD)]
 
 

@@ -57,8 +57,11 @@ class RegistryMachine(ThreadsMachine):
         body = b"" if payload is None else json.dumps(payload).encode()
         try:
             route = routes.find(method, where)
-            call = Call(KEY, route.thread_id, route.message_id, query, body)
-            return 200, json.loads(await route.handler(self.api, call))
+            reply: asyncio.Future[bytes] = self.loop.create_future()
+            route.handler(
+                self.api, Call(KEY, route.thread_id, route.message_id, query, body, reply)
+            )
+            return 200, json.loads(await reply)
         except RagenError as error:
             status, kind = status_and_type(error)
             return status, json.loads(error_body(error.message, kind, error.param, error.code))

@@ -23,7 +23,9 @@ class Ran:
 
 
 def start(*words: str, data_dir: Path, cwd: Path = ROOT) -> subprocess.Popen[str]:
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("RAGEN_")}
+    kept = {
+        name: text for name, text in os.environ.items() if not name.startswith(("RAGEN_", "AWS_"))
+    }
     return subprocess.Popen(
         [sys.executable, "-m", "ragen_actor", *words, "--data-dir", str(data_dir)],
         cwd=cwd,

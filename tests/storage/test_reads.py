@@ -10,9 +10,9 @@ import pytest
 
 from storage import CatalogLog, Place, Storage, ThreadLog
 from storage.descriptors import Descriptors
-from storage.durable import Disk
+from storage.durable import READ_CACHED_BYTES_MAX, Disk
 from storage.index import SIDECAR_RECORDS
-from storage.reader import READ_NOW_BYTES_MAX, runs
+from storage.reader import runs
 from tests.storage.fragile_disk import FragileDisk
 from tests.storage.samples import (
     ORG,
@@ -106,7 +106,7 @@ async def test_more_than_a_loop_may_copy_is_read_elsewhere(
 ) -> None:
     sequence = log.next_sequence
     for _ in range(3):
-        await append(storage, log, "x" * (READ_NOW_BYTES_MAX // 3))
+        await append(storage, log, "x" * (READ_CACHED_BYTES_MAX // 3))
     assert log.read_now(log.places(range(sequence - 1, sequence))) is not None
     large = log.places(range(sequence - 1, sequence + 2))
     assert log.read_now(large) is None

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ragen_actor import actors, schema
+from ragen_actor.actors.sweep import compact_thread
 from ragen_actor.errors import InvalidRequest, MessageNotFound, ThreadNotFound
 from ragen_actor.vault.errors import EncryptionOff, MasterKeyMissing, SealBroken
 from storage.record import encode, halves
@@ -109,7 +110,7 @@ async def test_no_file_of_the_data_directory_holds_the_text_or_a_key(
     for path, content in files_of(tmp_path / "data").items():
         for word in words:
             assert word not in content, path
-    await vault.house.registry.compact_thread(ORG, thread_id, now=True)
+    await compact_thread(vault.house.registry, ORG, thread_id, now=True)
     assert await vault.texts(thread_id) == [SECRET] * 3
 
 

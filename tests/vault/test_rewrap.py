@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ragen_actor import schema
+from ragen_actor.actors.sweep import compact_catalog
 from ragen_actor.vault.errors import EncryptionOff, MasterKeyMissing
 from ragen_actor.vault.master_key import decode_wrapped
 from ragen_actor.vault.rewrap import RewrapReport, rewrap
@@ -41,7 +42,7 @@ async def test_every_encrypted_thread_moves_to_the_first_master_key(tmp_path: Pa
         assert (report.threads, report.encrypted) == (COUNT + 1, COUNT)
         assert (report.moved, report.failed) == (COUNT, 0)
         assert (await moved(vault)).moved == 0
-        await vault.house.registry.compact_catalog(ORG, now=True)
+        await compact_catalog(vault.house.registry, ORG, now=True)
         assert set(masters(data_dir)) == {vault.door.wraps_with}
     async with opened(data_dir, new) as vault:
         for number, thread_id in enumerate(threads):
