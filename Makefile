@@ -16,7 +16,7 @@ ARGS ?=
 
 .PHONY: help
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: serve
 serve: $(VENV)/.serve.stamp ## Install what the server needs and start it (ARGS="--port 9000")
@@ -46,6 +46,16 @@ test-faults: $(VENV)/.dev.stamp ## Test with real faults (needs Linux, root, str
 	@command -v mkfs.ext4 >/dev/null || { echo "make test-faults needs mkfs.ext4: apt-get install e2fsprogs" >&2; exit 1; }
 	@test "$$(id -u)" = 0 || { echo "make test-faults needs root, to mount small file systems" >&2; exit 1; }
 	$(BIN)/python -m pytest tests/faults $(ARGS)
+
+.PHONY: test-dashboard
+test-dashboard: $(VENV)/.dev.stamp ## Test the dashboard in a real browser (needs chromium)
+	@command -v chromium >/dev/null || { echo "make test-dashboard needs Chromium: apt-get install chromium" >&2; exit 1; }
+	$(BIN)/python -m pytest tests/dashboard/browser $(ARGS)
+
+.PHONY: screenshot
+screenshot: $(VENV)/.dev.stamp ## Make docs/dashboard.png anew (needs chromium)
+	@command -v chromium >/dev/null || { echo "make screenshot needs Chromium: apt-get install chromium" >&2; exit 1; }
+	$(BIN)/python -m tests.dashboard.screenshot docs/dashboard.png
 
 .PHONY: crash
 crash: $(VENV)/.dev.stamp ## Replay 10,000 random histories of crashes and faults (minutes)

@@ -23,6 +23,7 @@ UNLIMITED_TIER = "unlimited"
 HostName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_:%-]{1,63}(\.[A-Za-z0-9_:%-]{1,63})*\.?$")]
 Origin = Annotated[str, Meta(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^/\s]+)$")]
 KmsKeyId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9:/_-]{0,2048}$")]
+Project = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 TierName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 RequestsPerMinute = Annotated[int, Meta(ge=0, le=1_000_000)]
 
@@ -130,6 +131,8 @@ class Dashboard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         enabled: Whether they are served; `auto` serves them on a loopback address only. Beyond
             that, keys and sessions travel as safely as the proxy in front makes them.
+        projects: Those whose keys may sign in; empty for all. A key that may sign in reads the
+            encrypted threads of its organisation.
         session_idle_seconds: Seconds without a request until one must sign in again.
         session_seconds_max: Seconds after which one must, however busy.
         sessions_max: Sessions at once; one more ends the one unused for longest.
@@ -140,6 +143,7 @@ class Dashboard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     enabled: bool | Literal["auto"] = "auto"
+    projects: tuple[Project, ...] = ()
     session_idle_seconds: Annotated[float, Meta(ge=1, le=2_592_000)] = 28_800.0
     session_seconds_max: Annotated[float, Meta(ge=1, le=31_536_000)] = 86_400.0
     sessions_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 1024
@@ -247,6 +251,8 @@ def allowed(kind: Any) -> str:
             return f'true, false or "{word}"'
         case inspect.LiteralType():
             return "one of " + ", ".join(f'"{value}"' for value in get_args(kind))
+        case inspect.VarTupleType() if kind == tuple[Project, ...]:
+            return 'a list of projects, as ["people"]'
         case inspect.VarTupleType(item_type=inspect.CustomType()):
             return 'a list of paths, as ["/etc/ragen/master.key"]'
         case inspect.StrType() if kind is KmsKeyId:

@@ -45,7 +45,12 @@ class Assets:
         if asset is None:
             return None
         # A browser asks each time and mostly gets no body: what changed is there at once.
-        headers = {"ETag": asset.tag, "Cache-Control": "no-cache"}
+        headers = {
+            "ETag": asset.tag,
+            "Cache-Control": "no-cache",
+            # The frame of a picture belongs to no origin, and nothing here is a secret.
+            "Cross-Origin-Resource-Policy": "cross-origin",
+        }
         if request.headers.get("If-None-Match") == asset.tag:
             return web.Response(status=304, headers=headers)
         return web.Response(body=asset.body, headers={**headers, "Content-Type": asset.type})

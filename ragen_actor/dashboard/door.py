@@ -87,6 +87,7 @@ class Dashboard:
             keyring=keyring,
             sessions=self._sessions,
             attempts=Attempts(settings.sign_ins_per_minute),
+            projects=settings.projects,
             bodies=bodies,
             clients=AccessLog(config.server.proxy_networks()),
             pages=self._pages,

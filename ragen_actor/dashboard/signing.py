@@ -30,6 +30,7 @@ class Signing:
         keyring: The keys in force.
         sessions: Where sessions begin and end.
         attempts: How often one may try.
+        projects: Those whose keys may sign in; empty for all.
         bodies: Reads the forms.
         clients: Knows a client's address, and whether it came by TLS, behind which proxy ever.
         pages: Renders the form.
@@ -43,6 +44,7 @@ class Signing:
         keyring: Keyring,
         sessions: Sessions,
         attempts: Attempts,
+        projects: tuple[str, ...],
         bodies: Bodies,
         clients: AccessLog,
         pages: Pages,
@@ -52,6 +54,7 @@ class Signing:
         self._keyring = keyring
         self._sessions = sessions
         self._attempts = attempts
+        self._projects = projects
         self._bodies = bodies
         self._clients = clients
         self._pages = pages
@@ -90,8 +93,8 @@ class Signing:
             text = "This page was too old. Please try again."
             return self._form(request, wanted, text, status=403)
         key = self._keyring.find(sent.get("key", "").strip())
-        if key is None:
-            text = "No such key is in force."
+        if key is None or (self._projects and key.project not in self._projects):
+            text = "No such key is in force, or it may not sign in here."
             return self._form(request, wanted, text, status=401)
         self._attempts.forgive(address)
         response = _see_other(wanted)

@@ -74,9 +74,19 @@ def test_a_proxy_that_is_not_trusted_is_not_believed(stranger: Visitor) -> None:
 def test_a_wrong_key_signs_nobody_in_and_is_not_repeated(stranger: Visitor) -> None:
     answer = stranger.try_key("sk-ragen-<script>wrong")
     assert answer.status == 401
-    assert b"No such key is in force." in answer.body
+    assert b"No such key is in force" in answer.body
     assert b"wrong" not in answer.body
     assert stranger.ask("GET", "").status == 303
+
+
+def test_only_keys_of_the_projects_named_sign_in_where_any_is_named(
+    start_server: Callable[..., ServerProcess],
+) -> None:
+    people = KeyOwner(project="people")
+    config = '[dashboard]\nprojects = ["people"]\n'
+    server = start_server(config=config, owners=(people,))
+    assert Visitor(server.port).try_key(server.key).status == 401
+    assert Visitor(server.port).try_key(server.keys[people]).status == 303
 
 
 def test_a_form_that_this_browser_did_not_load_signs_nobody_in(

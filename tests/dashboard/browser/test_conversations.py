@@ -68,7 +68,7 @@ def test_a_long_thread_opens_at_its_end_and_is_read_to_its_beginning(
     expect(inside.get_by_text(f"turn {MANY - 1}", exact=True)).to_be_in_viewport()
     first = inside.locator("#turns").get_by_text("turn 0", exact=True)
     while not first.count():
-        inside.locator("#older-edge").scroll_into_view_if_needed()
+        inside.evaluate("document.getElementById('scroll').scrollTop = 0")
         assert inside.locator(".turn").count() <= TURNS_MAX
         seen = [int(text.split()[1]) for text in turns(inside)]
         assert all(later == earlier + 1 for earlier, later in pairwise(seen))
@@ -76,7 +76,7 @@ def test_a_long_thread_opens_at_its_end_and_is_read_to_its_beginning(
     # The window has left the end, and finds back to it.
     last = inside.locator("#turns").get_by_text(f"turn {MANY - 1}", exact=True)
     while not last.count():
-        inside.locator("#newer-edge").scroll_into_view_if_needed()
+        inside.evaluate("document.getElementById('scroll').scrollTop = 1e9")
         assert inside.locator(".turn").count() <= TURNS_MAX
     assert turns(inside)[-1] == f"turn {MANY - 1}"
 
@@ -84,11 +84,14 @@ def test_a_long_thread_opens_at_its_end_and_is_read_to_its_beginning(
 def test_what_one_reads_stays_in_place_when_older_turns_come(inside: Page, api: Api) -> None:
     thread = talk(api, 200)
     open_thread(inside, api, thread)
-    inside.evaluate("document.getElementById('scroll').scrollTop = 200")
-    turn = inside.locator(".turn").nth(2)
-    name = turn.get_attribute("data-id")
-    before = turn.evaluate("(each) => each.getBoundingClientRect().top")
-    expect(inside.locator(".turn").nth(2)).not_to_have_attribute("data-id", str(name))
+    name, before = inside.evaluate(
+        """() => {
+            document.getElementById("scroll").scrollTop = 200;
+            const turn = document.querySelectorAll(".turn")[2];
+            return [turn.dataset.id, turn.getBoundingClientRect().top];
+        }"""
+    )
+    expect(inside.locator(".turn").nth(2)).not_to_have_attribute("data-id", name)
     after = inside.locator(f'[data-id="{name}"]').evaluate(
         "(each) => each.getBoundingClientRect().top"
     )
