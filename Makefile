@@ -11,6 +11,10 @@ NODE_TESTS := tests/compat/node
 
 # The interpreter that makes the environment. Without PYTHON=... the first that is new enough.
 PYTHON ?=
+# Every load and a million threads: make bench FULL=1
+FULL ?=
+# How long make soak takes.
+MINUTES ?= 10
 # Further arguments for the program that a target runs: make serve ARGS="--port 9000"
 ARGS ?=
 
@@ -62,8 +66,29 @@ crash: $(VENV)/.dev.stamp ## Replay 10,000 random histories of crashes and fault
 	$(BIN)/python -m tests.crash --histories 10000 $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.dev.stamp ## Measure against a bare handler and SQLite (needs wrk; ARGS="--rounds 5")
-	$(BIN)/python -m bench $(ARGS)
+bench: $(VENV)/.dev.stamp ## Compare with a bare handler and SQLite, 3 minutes (FULL=1; needs wrk, strace)
+	$(BIN)/python -m bench $(if $(FULL),--full) $(ARGS)
+
+.PHONY: bench-micro
+bench-micro: $(VENV)/.dev.stamp ## Time the steps of a request, each by itself
+	$(BIN)/python -m pytest bench/micro --benchmark-sort=fullname \
+		--benchmark-columns=min,median,iqr,ops $(ARGS)
+
+.PHONY: bench-growth
+bench-growth: $(VENV)/.dev.stamp ## Show how costs grow with threads and messages (ARGS=--quick; needs wrk)
+	$(BIN)/python -m bench.growth $(ARGS)
+
+.PHONY: bench-memory
+bench-memory: $(VENV)/.dev.stamp ## Touch a million threads in turn (minutes, 5 GB of disk; ARGS="--threads 20000")
+	$(BIN)/python -m bench.memory $(ARGS)
+
+.PHONY: bench-readme
+bench-readme: $(VENV)/.dev.stamp ## Put the newest results into README.md
+	$(BIN)/python -m bench.readme $(ARGS)
+
+.PHONY: soak
+soak: $(VENV)/.dev.stamp ## Look for leaks under a mix of requests (MINUTES=10; needs wrk)
+	$(BIN)/python -m bench.soak $(MINUTES) $(ARGS)
 
 # The stamps are remade when the pinned versions change, and an environment made by hand is kept.
 $(VENV)/.serve.stamp: pyproject.toml constraints.txt | $(BIN)/pip

@@ -1,129 +1,98 @@
 """Print what a request costs here, as a ratio to a bare aiohttp handler in the same run.
 
-    python -m bench [--rounds N] [--seconds N]
+    python -m bench [--full] [--rounds N] [--seconds N] [--only TEXT]
 
-Each round puts the same load on each server in turn, so that all of them see the same machine; the
-table shows medians over the rounds. The server runs on one core, wrk on another.
+The quick run takes about three minutes, the full one about half an hour. Ctrl-C ends what is going
+on, and the report shows what there is.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
-import re
 import shutil
-import statistics
 import sys
 import tempfile
-import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from bench import servers
-from bench.load import TURN, Load, Measured, run
-from bench.servers import ROOT, Server
+from bench import datasets, machine, report, rounds, servers, starting
+from bench.loads import Plan, loads
+from bench.report import Findings
+from bench.wrk import BadAnswers, Load
 
-THREADS = 64
-TURNS = 100
+QUICK_THREADS, FULL_THREADS = 10_000, 1_000_000
+QUICK_ROUNDS, FULL_ROUNDS = 3, 9
+QUICK_SECONDS, FULL_SECONDS = 1, 2
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3, help="of each load (default: 3)")
-    parser.add_argument("--seconds", type=int, default=3, help="of each run (default: 3)")
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--full", action="store_true", help="every load, a million threads")
+    parser.add_argument("--rounds", type=int, help=f"default: {QUICK_ROUNDS}, full {FULL_ROUNDS}")
+    parser.add_argument(
+        "--seconds", type=int, help=f"of each run; default: {QUICK_SECONDS}, full {FULL_SECONDS}"
+    )
+    parser.add_argument("--only", default="", help="loads whose name contains this, and no starts")
     arguments = parser.parse_args()
-    for program, package in (("wrk", "wrk"), ("taskset", "util-linux")):
-        if shutil.which(program) is None:
-            print(f"make bench needs {program}: apt-get install {package}", file=sys.stderr)
+    machine.require("wrk", "taskset", "cp")
+    full = arguments.full
+    plan = Plan(FULL_THREADS if full else QUICK_THREADS, full)
+    chosen = [load for load in loads(plan) if arguments.only in load.name]
+    if not chosen:
+        parser.error(f"no load's name contains {arguments.only!r}")
+    count = arguments.rounds or (FULL_ROUNDS if full else QUICK_ROUNDS)
+    seconds = arguments.seconds or (FULL_SECONDS if full else QUICK_SECONDS)
+    about = machine.description(machine.ROOT)
+    with tempfile.TemporaryDirectory(dir=machine.ROOT, prefix=".bench-") as name:
+        folder = Path(name)
+        try:
+            findings = measure(folder, plan, chosen, count, seconds)
+            if not arguments.only:
+                with suppress(KeyboardInterrupt):
+                    findings.starts = starting.measure(folder, plan.threads)
+        except BadAnswers as error:
+            print(f"the benchmark means nothing: {error}", file=sys.stderr)
             return 1
-    with tempfile.TemporaryDirectory(dir=ROOT, prefix=".bench-") as folder:
-        report = measure(Path(folder), arguments.rounds, arguments.seconds)
-    print(report)
-    results = ROOT / "bench" / "results"
-    results.mkdir(exist_ok=True)
-    (results / time.strftime("%Y-%m-%d.md")).write_text(report)
+    text = report.render(findings, machine.today(), about)
+    print(text)
+    if not arguments.only:
+        machine.RESULTS.mkdir(exist_ok=True)
+        written = machine.RESULTS / f"{machine.today()}{'-full' if full else ''}.md"
+        written.write_text(text)
+        print(f"written to {written.relative_to(machine.ROOT)}", file=sys.stderr)
     return 0
 
 
-def measure(folder: Path, rounds: int, seconds: int) -> str:
-    """Run every load and return the report, as Markdown."""
-    floor, reference, ours = servers.bare(), servers.sqlite(folder), servers.ours(folder)
-    try:
-        idle_mib = ours.memory_mib()
-        rows = []
-        for load, compared in loads(ours, reference):
-            rows.append(row(load, floor, compared, rounds, seconds, folder))
-            print(rows[-1], file=sys.stderr, flush=True)
-        memory = f"{idle_mib:.0f} MiB idle, {ours.memory_mib():.0f} MiB after the loads"
-    finally:
-        for server in (floor, reference, ours):
-            server.stop()
-    return "\n".join(
-        (
-            f"# {time.strftime('%Y-%m-%d')}",
-            "",
-            f"{machine()}. `make bench`: {rounds} rounds of {seconds} s; medians.",
-            f"ragen-actor: key check, rate limiter and durability on; {memory}.",
-            "",
-            "| load | server | of the bare handler | requests/s | p50 ms | p99 ms | CPU µs |",
-            "|---|---|---|---|---|---|---|",
-            *rows,
-            "",
+def measure(folder: Path, plan: Plan, chosen: list[Load], count: int, seconds: int) -> Findings:
+    """Prepare the data, play the rounds, and count syncs afterwards."""
+    data_dir, database = folder / "data", folder / "sqlite.db"
+    datasets.make(data_dir)
+    datasets.write_organisation(data_dir, servers.ORG, threads=plan.threads, files=plan.files)
+    datasets.write_sqlite(database, threads=plan.threads, files=plan.files)
+    with ExitStack() as running:
+        every = (
+            running.enter_context(servers.bare(folder)),
+            running.enter_context(servers.sqlite(folder, database)),
+            running.enter_context(servers.ours(folder, data_dir)),
         )
-    )
-
-
-def loads(ours: Server, reference: Server) -> list[tuple[Load, list[Server]]]:
-    """Make the threads that the loads are about; say which servers take which load."""
-    turn = json.loads(TURN)
-    body = json.dumps({"messages": [turn] * TURNS}).encode()
-    threads = [json.loads(ours.call("POST", "/v1/threads", body))["id"] for _ in range(THREADS)]
-    messages = tuple(f"/v1/threads/{each}/messages" for each in threads)
-    for path in messages:
-        for _ in range(20):
-            reference.call("POST", path, TURN.encode())
-    one = json.loads(ours.call("GET", messages[0] + "?limit=1"))["first_id"]
-    both, alone = [ours, reference], [ours]
-    return [
-        (Load("append, 64 connections", "POST", messages, TURN, 64), both),
-        (Load("append, 16 connections", "POST", messages, TURN, 16), both),
-        (Load("append, 1 connection", "POST", messages, TURN, 1), both),
-        (Load("list of 20, 16 connections", "GET", messages, "", 16), both),
-        (Load("get one, 16 connections", "GET", (f"{messages[0]}/{one}",), "", 16), alone),
-        (Load("create, 16 connections", "POST", ("/v1/threads",), "{}", 16), alone),
-    ]
-
-
-def row(
-    load: Load, floor: Server, compared: list[Server], rounds: int, seconds: int, folder: Path
-) -> str:
-    """Measure one load on the floor and on each server in turn, and return its lines."""
-    bare_body = load.body if load.body == TURN else ""
-    bare = Load(load.name, load.method, ("/v1/threads/x/messages",), bare_body, load.connections)
-    found: dict[str, list[Measured]] = {each.name: [] for each in (floor, *compared)}
-    ratios: dict[str, list[float]] = {each.name: [] for each in (floor, *compared)}
-    for _ in range(rounds):
-        base = run(floor, bare, seconds, folder)
-        for server in (floor, *compared):
-            measured = base if server is floor else run(server, load, seconds, folder)
-            found[server.name].append(measured)
-            ratios[server.name].append(measured.requests_per_second / base.requests_per_second)
-    return "\n".join(
-        f"| {load.name} | {name} | **{statistics.median(ratios[name]):.2f}** | "
-        f"{median(found[name], 'requests_per_second'):.0f} | {median(found[name], 'p50_ms'):.2f} | "
-        f"{median(found[name], 'p99_ms'):.2f} | {median(found[name], 'cpu_us'):.0f} |"
-        for name in found
-    )
-
-
-def median(found: list[Measured], name: str) -> float:
-    return float(statistics.median(getattr(each, name) for each in found))
-
-
-def machine() -> str:
-    """Say what this ran on."""
-    cpu = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-    return f"{cpu[1] if cpu else platform.machine()}, Python {platform.python_version()}"
+        for server in every:
+            server.settle()
+            server.pause()
+        where = rounds.Field(every, every[-1], data_dir, folder, seconds)
+        played = rounds.play(where, chosen, count)
+        findings = Findings(chosen, played, seconds)
+        findings.memory = {server.name: server.memory_bytes() for server in every}
+    writing = [load for load in chosen if load.writes or plan.full]
+    if shutil.which("strace") is None:
+        print("syncs are not counted: apt-get install strace", file=sys.stderr)
+        return findings
+    with suppress(KeyboardInterrupt):
+        with servers.ours(folder, data_dir, traced=True) as server:
+            findings.syncs[server.name] = rounds.count_syncs(server, writing, folder)
+        with servers.sqlite(folder, database, traced=True) as server:
+            findings.syncs[server.name] = rounds.count_syncs(server, writing, folder)
+    return findings
 
 
 if __name__ == "__main__":

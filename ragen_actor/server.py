@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import time
@@ -32,6 +33,8 @@ from storage import Storage
 
 log = logging.getLogger(__name__)
 
+_YOUNG_OBJECTS = 10_000
+"""Objects made before the collector looks for cycles among them: requests make none."""
 KEYRING_LOOK_SECONDS = 0.5
 """How soon a new or a revoked key takes effect."""
 
@@ -164,6 +167,7 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
         registry = _registry(config, storage)
         gate.api = Api(registry, keyring, config.server.messages_per_create_max)
         dashboard.open(registry, Vault(registry, keys.data_keys))
+        _settle_the_collector()
         log.info(
             "ready after %.3f s; %d batches of the last run were done again",
             time.monotonic() - started,
@@ -187,6 +191,13 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
         await storage.close()
     log.info("stopped")
     return 0
+
+
+def _settle_the_collector() -> None:
+    """Keep what the start has made, which stays, out of every later look for garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, 10, 10)
 
 
 async def _watch(keyring: Keyring) -> None:

@@ -21,6 +21,7 @@ from concurrent.futures import Executor
 from functools import partial
 
 from storage.append import Append, Done, Unit
+from storage.batch import next_batch
 from storage.batch_writer import BatchWriter
 from storage.checkpoint import Checkpointer
 from storage.descriptors import Descriptors
@@ -29,15 +30,9 @@ from storage.errors import Overloaded, StorageError, UnitTooLarge, WriteFailed, 
 from storage.journal import Journal
 from storage.options import Options
 from storage.owed import Owed, not_writable
-from storage.record_log import RecordLog
-from storage.segment import ALIGNMENT, Frame
 
 log = logging.getLogger(__name__)
 
-BATCH_BYTES_MAX = 8 * 1024 * 1024
-BATCH_LINES_MAX = 1000
-_FRAME_BYTES = 160
-"""What a line in a file of its own adds to a batch, in bytes, besides itself."""
 _FRAMES_BYTES_MAX = 8192
 """What the frames of one unit add to it, at most."""
 FREE_SEGMENT_SECONDS_MAX = 10.0
@@ -182,7 +177,7 @@ class Committer:
         if not self._queue:
             self._idle.set()
             return
-        units, frames = self._next_batch()
+        units, frames = next_batch(self._queue, self._journal.unit_bytes_max)
         rotate = not self._journal.has_room(frames) or self._is_due()
         if rotate and not self._journal.next_is_free:
             self._wait_for_segment()
@@ -200,28 +195,6 @@ class Committer:
             error = work.exception()
             answer.set_result(None) if error is None else answer.set_exception(error)
         self._start()
-
-    def _next_batch(self) -> tuple[list[Unit], list[Frame]]:
-        units: list[Unit] = []
-        lines: dict[RecordLog, list[bytes]] = {}
-        ends: dict[RecordLog, int] = {}
-        size, count = 2 * ALIGNMENT, 0  # A batch has a head, and ends at a multiple.
-        size_max = min(BATCH_BYTES_MAX, self._journal.unit_bytes_max)
-        for unit in self._queue:
-            count += len(unit.appends)
-            size += unit.size + _FRAME_BYTES * len(unit.appends)
-            if units and (size > size_max or count > BATCH_LINES_MAX):
-                break
-            units.append(unit)
-            for append in unit.appends:
-                target = append.log
-                append.offset = ends.setdefault(target, target.end)
-                ends[target] += len(append.line)
-                lines.setdefault(target, []).append(append.line)
-        return units, [
-            Frame(target.path, target.generation, target.end, b"".join(its))
-            for target, its in lines.items()
-        ]
 
     def _is_due(self) -> bool:
         current = self._journal.current

@@ -234,6 +234,7 @@ class Storage:
         found = record_log.read_now(places, cut)
         if found is not None:
             return found
+        self._descriptors.trim()
         return self._loop.run_in_executor(self._readers, record_log.read, places, cut)
 
     async def open_thread(self, org: str, thread_id: str) -> ThreadLog:
@@ -246,6 +247,7 @@ class Storage:
         opened = ThreadLog(thread_path(org, thread_id), self.disk, self._descriptors)
         self._committer.check_whole(opened.path)
         await self._loop.run_in_executor(self._readers, self._opener.thread, opened, thread_id)
+        self._descriptors.trim()
         return opened
 
     async def open_catalog(self, org: str) -> CatalogLog:

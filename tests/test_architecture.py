@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("ragen_actor", "storage")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
+BENCH = sorted((ROOT / "bench").rglob("*.py"))
 LINES_MAX = 300
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "base", "shared", "tools"}
 
@@ -181,12 +182,12 @@ def test_nothing_writes_files_behind_the_back_of_durable(path: Path) -> None:
 
 
 def test_no_module_has_a_name_that_says_nothing() -> None:
-    for path in (*SOURCES, *TESTS):
+    for path in (*SOURCES, *TESTS, *BENCH):
         assert path.stem not in VAGUE, path
         assert path.parent.name not in VAGUE, path
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+@pytest.mark.parametrize("path", [*SOURCES, *BENCH], ids=name_of)
 def test_a_module_has_three_hundred_lines_at_most(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= LINES_MAX
 

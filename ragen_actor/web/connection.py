@@ -123,12 +123,12 @@ class Connection(web.RequestHandler):
 
     def send(self, rendered: bytes, *, keeps_open: bool) -> None:
         """Write an answer of the fast path's."""
-        if self.transport is None:
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result(None)
+        if self.transport is None or self.transport.is_closing():
             return
         self.transport.write(rendered)
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_seconds
-        if self._ended is not None and not self._ended.done():
-            self._ended.set_result(None)
         if not keeps_open:
             self.force_close()
         elif self.writing_paused:

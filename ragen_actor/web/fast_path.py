@@ -66,6 +66,7 @@ class FastPath:
         "_fields_count",
         "_gate",
         "_head_bytes",
+        "_keeps_open",
         "_line",
         "_parser",
         "_room",
@@ -91,8 +92,14 @@ class FastPath:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header field; the parser calls this."""
-        self._fields[name.decode().lower()] = value.decode("utf-8", "surrogateescape")
+        # The parser leaves the blanks behind a value, which are no part of it.
+        text = value.rstrip(b" \t").decode("utf-8", "surrogateescape")
+        self._fields[name.decode().lower()] = text
         self._fields_count += 1
+
+    def on_headers_complete(self) -> None:
+        """Note what the parser forgets at the end of the request; the parser calls this."""
+        self._keeps_open = self._parser.should_keep_alive()
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes that begin a request, or go on with the one that is held.
@@ -179,7 +186,7 @@ class FastPath:
             self._fields,
             peer=self._line.peer,
             started=gate.clock(),
-            keeps_open=parser.should_keep_alive(),
+            keeps_open=self._keeps_open,
         )
         self._exchange = exchange
         self.busy = True

@@ -62,12 +62,14 @@ async def serving(data_dir: Path) -> AsyncIterator[Serving]:
     )
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with aiohttp.ClientSession(
-        f"http://127.0.0.1:{runner.addresses[0][1]}",
-        connector=aiohttp.TCPConnector(limit=CONNECTIONS),
-        headers={"Authorization": f"Bearer {token}"},
-    ) as session:
-        yield Serving(storage, gate, session)
-    await registry.close()
-    await runner.cleanup()
-    await storage.close()
+    try:
+        async with aiohttp.ClientSession(
+            f"http://127.0.0.1:{runner.addresses[0][1]}",
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS),
+            headers={"Authorization": f"Bearer {token}"},
+        ) as session:
+            yield Serving(storage, gate, session)
+    finally:
+        await registry.close()
+        await runner.cleanup()
+        await storage.close()

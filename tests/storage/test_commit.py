@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from storage import NoRoom, Options, Storage, WriteRefused
-from storage.committer import BATCH_BYTES_MAX, BATCH_LINES_MAX
+from storage.batch import BATCH_BYTES_MAX, BATCH_LINES_MAX
 from storage.datadir import catalog_path
 from storage.segment import BATCHES_AT, Batch, Header, batches
 from tests.storage.conftest import SEGMENT_BYTES

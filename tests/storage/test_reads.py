@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import os
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from storage import CatalogLog, Place, Storage, ThreadLog
+from storage import CatalogLog, Options, Place, Storage, ThreadLog
 from storage.descriptors import Descriptors
 from storage.durable import READ_CACHED_BYTES_MAX, Disk
 from storage.index import SIDECAR_RECORDS
@@ -16,6 +18,7 @@ from storage.reader import runs
 from tests.storage.fragile_disk import FragileDisk
 from tests.storage.samples import (
     ORG,
+    SECONDS_MAX,
     append,
     commit,
     created,
@@ -191,3 +194,21 @@ def test_a_file_system_in_memory_is_served_without_the_flags_that_it_refuses() -
             found = disk.read_cached(descriptor, 7, 0)
             assert found in (b"lasting", None)
             assert (found is None) == (not disk.reads_ahead)
+
+
+async def test_reads_alone_keep_no_more_files_open_than_the_bound(options: Options) -> None:
+    async with asyncio.timeout(SECONDS_MAX):
+        storage = await Storage.open(options)
+        catalog = await storage.open_catalog(ORG)
+        for number in range(1, 41):
+            await created(storage, catalog, number, [message(1)])
+        await storage.close()
+        storage = await Storage.open(dataclasses.replace(options, open_files_max=8))
+        most = 0
+        for _ in range(2):
+            logs = [await storage.open_thread(ORG, thread_id(number)) for number in range(1, 41)]
+            for log in logs:
+                assert await read(storage, log, page(log))
+                most = max(most, len(storage._descriptors))
+        await storage.close()
+    assert most <= 8 + 1, "and the one that is being read"
