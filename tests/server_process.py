@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,11 +40,17 @@ class ServerProcess:
     """
 
     def __init__(
-        self, data_dir: Path, *, config: str = "", owners: Iterable[KeyOwner] = ()
+        self,
+        data_dir: Path,
+        *,
+        config: str = "",
+        owners: Iterable[KeyOwner] = (),
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.port = 0
         data_dir.parent.mkdir(parents=True, exist_ok=True)
+        self._environ = environ or {}
         self._config = data_dir.with_suffix(".toml")
         self._config.write_text(config)
         self._lines: list[str] = []
@@ -80,7 +86,7 @@ class ServerProcess:
         process = subprocess.Popen(
             [*self._command("serve"), "--host", "127.0.0.1", "--port", str(self.port)],
             cwd=ROOT,
-            env=_environment(),
+            env={**_environment(), **self._environ},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -5,7 +5,7 @@ import contextlib
 import socket
 import socketserver
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -66,9 +66,8 @@ def kms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KmsServer]:
 
 
 @pytest.fixture
-def line(kms: KmsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
+def line(kms: KmsServer) -> Iterator[Line]:
     with Line(kms.port) as line:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", f"http://127.0.0.1:{line.server_address[1]}")
         threading.Thread(target=line.serve_forever, args=(0.01,), daemon=True).start()
         yield line
         line.shutdown()
@@ -83,16 +82,29 @@ def new_key(kms: KmsServer) -> str:
     return made[0]
 
 
+@pytest.fixture
+def server(kms: KmsServer, line: Line, tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server whose key service is reached over the line, and which keeps no key."""
+    process = ServerProcess(
+        tmp_path / "data",
+        config=f'[vault]\nkms_key_id = "{new_key(kms)}"\ncache_seconds = 0\n',
+        environ={
+            **kms.environ,
+            "AWS_ENDPOINT_URL_KMS": f"http://127.0.0.1:{line.server_address[1]}",
+        },
+    )
+    process.start()
+    yield process
+    process.close()
+
+
 def test_a_key_service_that_is_down_is_told_and_tried_again_by_itself(
     page: Page,
-    kms: KmsServer,
     line: Line,
-    start_server: Callable[..., ServerProcess],
+    server: ServerProcess,
     seen: Seen,
 ) -> None:
     seen.expected += ["503"]
-    config = f'[vault]\nkms_key_id = "{new_key(kms)}"\ncache_seconds = 0\n'
-    server = start_server(config=config)
     api = Api(server, server.key)
     sign_in(page, api)
     page.get_by_role("button", name="New thread").click()
