@@ -139,7 +139,8 @@ class Dashboard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         sign_ins_per_minute: Attempts to sign in from one address; more are turned away.
         reads_per_minute: Pages that all sessions of one key may load; changes take their tokens
             from the key's own tier.
-        streams_max: Pages at once that are told of changes; each holds a connection.
+        streams_max: Pages at once that are told of changes, half of them of one organisation; each
+            holds a connection.
     """
 
     enabled: bool | Literal["auto"] = "auto"

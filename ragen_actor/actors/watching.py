@@ -99,14 +99,12 @@ class Watch:
 class Watchers:
     """All watches, bounded; true while there is any, so that telling nobody costs one look.
 
-    Args:
-        watches_max: At once.
-        org_watches_max: Of one organisation.
+    Attributes:
+        watches_max: At once; one organisation may have half of them.
     """
 
-    def __init__(self, *, watches_max: int = 1024, org_watches_max: int = 256) -> None:
-        self._watches_max = watches_max
-        self._org_watches_max = org_watches_max
+    def __init__(self, watches_max: int = 256) -> None:
+        self.watches_max = watches_max
         self._watches: set[Watch] = set()
         self._by_topic: dict[tuple[str, str], set[Watch]] = {}
 
@@ -125,7 +123,7 @@ class Watchers:
             Unavailable: There are as many watches as there may be.
         """
         of_org = self._by_topic.get((org, _LIST), ())
-        if len(self._watches) >= self._watches_max or len(of_org) >= self._org_watches_max:
+        if len(self._watches) >= self.watches_max or len(of_org) >= (self.watches_max + 1) // 2:
             raise Unavailable("Too many pages watch for changes. Please try again.")
         watch = Watch(org, thread_id)
         self._watches.add(watch)

@@ -97,7 +97,8 @@ class Dashboard:
 
     def open(self, registry: Registry, vault: Vault) -> None:
         """Begin to show what there is: storage has recovered."""
-        self.backend = Backend(registry, vault, self._messages_max, self._streams_max)
+        registry.watchers.watches_max = self._streams_max
+        self.backend = Backend(registry, vault, self._messages_max)
 
     async def handle(self, request: web.BaseRequest, exchange: Exchange) -> web.StreamResponse:
         """Answer one request.

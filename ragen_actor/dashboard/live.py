@@ -17,7 +17,6 @@ from aiohttp import web
 from ragen_actor.actors import Watch
 from ragen_actor.dashboard.protection import protect
 from ragen_actor.dashboard.visit import Visit
-from ragen_actor.errors import Unavailable
 
 BEAT_SECONDS: Final = 15.0
 """A stream without news says that it lives, so that proxies leave it open."""
@@ -38,8 +37,6 @@ async def stream(visit: Visit) -> web.StreamResponse:
     thread_id = visit.fields.get("thread") or None
     if thread_id is not None:
         await visit.backend.vault.get_thread(visit.org, thread_id)
-    if len(watchers) >= visit.backend.streams_max:
-        raise Unavailable("Too many pages watch for changes. Please try again.")
     watch = watchers.open(visit.org, thread_id)
     try:
         return await _tell(visit, watch)

@@ -75,7 +75,7 @@ def find(method: str, path: str) -> Path:
     methods = _PATHS.get(pattern)
     if methods is None:
         raise UnknownUrl(f"Invalid URL ({method} {path})")
-    handler = methods.get("GET" if method == "HEAD" else method)
+    handler = methods.get(method)
     if handler is None:
         raise WrongMethod(method, path, tuple(methods))
     return Path(handler, handler in _PAGES, thread_id, message_id)

@@ -16,6 +16,8 @@ from ragen_actor.vault import ListedThread, Turn
 
 ROWS = 40
 TURNS = 30
+RENDERED_AT_ONCE_CHARS = 64 * 1024
+"""Of one turn in the event loop; more would keep others waiting."""
 
 MORE = "X-More"
 """Says on a part of a list whether more lies in the direction asked for."""
@@ -77,7 +79,13 @@ async def turns(visit: Visit) -> web.Response:
 async def turn(visit: Visit) -> web.Response:
     """Return one turn, all of it."""
     read = await visit.backend.vault.get_message(visit.org, visit.thread_id, visit.message_id)
-    return visit.pages.response("_turns.html", {"turns": [views.turn(read, whole=True)]})
+
+    def render() -> web.Response:
+        return visit.pages.response("_turns.html", {"turns": [views.turn(read, whole=True)]})
+
+    if views.size(read) <= RENDERED_AT_ONCE_CHARS:
+        return render()
+    return await asyncio.to_thread(render)
 
 
 async def picture(visit: Visit) -> web.Response:

@@ -95,14 +95,20 @@ def row(listed: ListedThread, first_turn: Turn | None) -> Row:
     titled = bool(title)
     if not titled and first_turn is not None and first_turn.fault is None:
         parts = first_turn.message.content
-        texts = [part.text.value for part in parts if isinstance(part, TextPart)]
-        title = " ".join(" ".join(texts)[: 4 * TITLE_CHARS_MAX].split())
+        text = next((part.text.value for part in parts if isinstance(part, TextPart)), "")
+        title = " ".join(text[: 4 * TITLE_CHARS_MAX].split())
     if not title:
         title = "Encrypted thread" if listed.encrypted else "Empty thread"
     title = shown(title)
     if len(title) > TITLE_CHARS_MAX and not titled:
         title = title[:TITLE_CHARS_MAX] + "\u2026"
     return Row(thread.id, title, titled, thread.created_at, listed.encrypted)
+
+
+def size(read: Turn) -> int:
+    """Count the characters of a turn's texts."""
+    parts = read.message.content
+    return sum([len(part.text.value) for part in parts if isinstance(part, TextPart)])
 
 
 def turn(read: Turn, *, whole: bool = False) -> TurnView:
@@ -134,7 +140,7 @@ def _pieces(parts: tuple[Part, ...], *, whole: bool) -> tuple[Piece, ...]:
     budget = MARKDOWN_CHARS_MAX
     for part in parts if whole else parts[:PARTS_MAX]:
         if isinstance(part, TextPart):
-            piece = _text(shown(part.text.value), budget, whole=whole)
+            piece = _text(part.text.value, budget, whole=whole)
             budget -= len(piece.text)
         else:
             piece = _picture(part)
@@ -147,10 +153,10 @@ def _pieces(parts: tuple[Part, ...], *, whole: bool) -> tuple[Piece, ...]:
 
 def _text(text: str, budget: int, *, whole: bool) -> Piece:
     if len(text) <= budget:
-        return Piece("markdown", text)
+        return Piece("markdown", shown(text))
     if whole or len(text) <= CLIP_CHARS:
-        return Piece("plain", text)
-    return Piece("plain", text[:CLIP_CHARS], hidden=len(text) - CLIP_CHARS)
+        return Piece("plain", shown(text))
+    return Piece("plain", shown(text[:CLIP_CHARS]), hidden=len(text) - CLIP_CHARS)
 
 
 def _picture(part: ImageUrlPart | ImageFilePart) -> Piece:

@@ -30,13 +30,11 @@ class Backend:
         registry: The actors.
         vault: Threads and messages as they can be read.
         messages_max: Initial messages of one new thread.
-        streams_max: Pages that are told of changes at once.
     """
 
     registry: Registry
     vault: Vault
     messages_max: int
-    streams_max: int
 
 
 @dataclass(frozen=True, slots=True)

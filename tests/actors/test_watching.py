@@ -78,7 +78,7 @@ async def test_the_list_is_not_told_of_turns_but_of_the_first() -> None:
 
 
 async def test_watches_are_bounded_over_all_and_for_each_organisation() -> None:
-    watchers = Watchers(watches_max=3, org_watches_max=2)
+    watchers = Watchers(watches_max=3)
     watchers.open("acme", None)
     first = watchers.open("acme", THREAD)
     with pytest.raises(Unavailable):
