@@ -20,7 +20,7 @@ ARGS ?=
 
 .PHONY: help
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: serve
 serve: $(VENV)/.serve.stamp ## Install what the server needs and start it (ARGS="--port 9000")
@@ -54,6 +54,16 @@ test-faults: $(VENV)/.dev.stamp ## Test with real faults (needs Linux, root, str
 .PHONY: test-upstream
 test-upstream: $(VENV)/.upstream.stamp ## Test generation with llama.cpp's server and llmock (Python packages of 60 MB)
 	$(BIN)/python -m pytest tests/upstream $(ARGS)
+
+.PHONY: test-dashboard
+test-dashboard: $(VENV)/.dev.stamp ## Test the dashboard in a real browser (needs chromium)
+	@command -v chromium >/dev/null || { echo "make test-dashboard needs Chromium: apt-get install chromium" >&2; exit 1; }
+	$(BIN)/python -m pytest tests/dashboard/browser $(ARGS)
+
+.PHONY: screenshot
+screenshot: $(VENV)/.dev.stamp ## Make docs/dashboard.png anew (needs chromium)
+	@command -v chromium >/dev/null || { echo "make screenshot needs Chromium: apt-get install chromium" >&2; exit 1; }
+	$(BIN)/python -m tests.dashboard.screenshot docs/dashboard.png
 
 .PHONY: crash
 crash: $(VENV)/.dev.stamp ## Replay 10,000 random histories of crashes and faults (minutes)

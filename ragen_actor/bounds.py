@@ -32,6 +32,8 @@ def allowed(kind: Any) -> str:
             return f"a number from {low} to {high}"
         case inspect.BoolType():
             return "true or false"
+        case inspect.UnionType(types=(inspect.BoolType(), inspect.LiteralType(values=(word,)))):
+            return f'true, false or "{word}"'
         case inspect.LiteralType():
             return "one of " + ", ".join(f'"{value}"' for value in get_args(kind))
         case inspect.VarTupleType(item_type=inspect.CustomType()):

@@ -116,6 +116,10 @@ class Keyring:
         table.found[token] = key
         return key
 
+    def in_force(self, key_hash: str) -> Key | None:
+        """Return the key of that hash; None for one unknown or revoked."""
+        return self._table.live.get(key_hash)
+
     def has_project(self, org: str, project: str) -> bool:
         """Tell whether any key of the organisation, revoked or not, was made for this project."""
         return (org, project) in self._projects

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 import os
-import resource
 import signal
 import time
 from collections.abc import Callable, Coroutine
@@ -14,14 +13,16 @@ from collections.abc import Callable, Coroutine
 import uvloop
 from aiohttp import web
 
+from ragen_actor import open_files
 from ragen_actor.actors import Limits, Registry
 from ragen_actor.actors.sweep import Report, sweep
 from ragen_actor.control import REPORT_SECONDS, Control
+from ragen_actor.dashboard import Dashboard
 from ragen_actor.entropy import Entropy
 from ragen_actor.keyring import KEYS_FILE, Keyring
 from ragen_actor.settings import Config
 from ragen_actor.token_bucket import TokenBuckets
-from ragen_actor.vault import MasterKeys
+from ragen_actor.vault import MasterKeys, Vault
 from ragen_actor.vault.rewrap import RewrapReport, rewrap
 from ragen_actor.web.access import AccessLog
 from ragen_actor.web.body import Bodies
@@ -30,7 +31,7 @@ from ragen_actor.web.connections import ApiServer
 from ragen_actor.web.cors import Cors
 from ragen_actor.web.gate import Gate
 from ragen_actor.web.generation import Generation
-from storage import Options, Storage
+from storage import Storage
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +40,7 @@ _YOUNG_OBJECTS = 10_000
 KEYRING_LOOK_SECONDS = 0.5
 """How soon a new or a revoked key takes effect."""
 
-_DESCRIPTORS_RESERVED = 128
 _BACKLOG = 512
-_DIRTY_FILES_FEW = 512
 
 
 def run(config: Config, announce: Callable[[str], None]) -> int:
@@ -115,7 +114,7 @@ async def _alone(
     begin: Callable[[Storage, Registry], Coroutine[None, None, None]],
     show: Callable[[], None],
 ) -> None:
-    storage = await Storage.open(_options(config))
+    storage = await Storage.open(open_files.storage_options(config))
     try:
         registry = _registry(config, storage)
         work = asyncio.create_task(begin(storage, registry))
@@ -136,14 +135,17 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    connections_max = _connections_max(config)
+    connections_max = open_files.connections_max(config)
     keys = MasterKeys(config)
-    storage = await Storage.take(_options(config, connections_max))
+    storage = await Storage.take(open_files.storage_options(config, connections_max))
     try:
         keyring = Keyring(config.storage.data_dir / KEYS_FILE)
         keyring.load()
         await keys.start()
         gate = _gate(config, keyring, connections_max)
+        dashboard = Dashboard(config, keyring=keyring, buckets=gate.buckets, bodies=gate.bodies)
+        if config.dashboard.is_served_on(config.server.host):
+            gate.dashboard = dashboard.handle
         api_server = _api_server(config, gate, connections_max)
         runner = web.ServerRunner(api_server, handle_signals=False)
         await runner.setup()
@@ -167,6 +169,7 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
         await storage.start()
         registry = _registry(config, storage)
         gate.api = Api(registry, keyring, config.server.messages_per_create_max)
+        dashboard.open(registry, Vault(registry, keys.data_keys))
         _settle_the_collector()
         log.info(
             "ready after %.3f s; %d batches of the last run were done again",
@@ -179,6 +182,7 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
         await stop.wait()
         log.info("stopping: what was accepted is answered first")
         gate.draining = True
+        registry.watchers.end()
         api_server.stop_by = loop.time() + config.server.shutdown_seconds
         watching.cancel()
         await control.stop()
@@ -215,55 +219,6 @@ async def _drain(registry: Registry, seconds_max: float) -> None:
             await registry.close()
     except TimeoutError:
         log.warning("some requests had no answer after %g s", seconds_max)
-
-
-def _connections_max(config: Config) -> int:
-    """Return how many clients may be served at once, so that storage can always open its files."""
-    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    wanted = config.server.connections_max
-    # Those that wait are open too, and at least as much is kept for storage.
-    possible = max(1, (allowed - _DESCRIPTORS_RESERVED) // 4)
-    if possible < wanted:
-        log.warning(
-            "the limit of open files is %d: %d connections are served at once, not %d "
-            "(raise it with ulimit)",
-            allowed,
-            possible,
-            wanted,
-        )
-    return min(wanted, possible)
-
-
-def _options(config: Config, connections_max: int = 0) -> Options:
-    """Fit what storage keeps open to what the process may have open."""
-    settings = config.storage
-    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    # Of those served, half may each have a connection to the upstream too.
-    budget = allowed - 2 * connections_max - connections_max // 2 - _DESCRIPTORS_RESERVED
-    # Each of the four segments may hold as many files open as one checkpoint syncs.
-    dirty_files_max = min(settings.dirty_files_max, budget // 6)
-    if dirty_files_max < settings.dirty_files_max:
-        level = logging.WARNING if dirty_files_max < _DIRTY_FILES_FEW else logging.DEBUG
-        log.log(
-            level,
-            "the limit of open files is %d: checkpoints come after %d files (raise it with ulimit)",
-            allowed,
-            dirty_files_max,
-        )
-    return Options(
-        data_dir=settings.data_dir,
-        journal_segment_bytes=settings.journal_segment_bytes,
-        disk_reserve_bytes=settings.disk_reserve_bytes,
-        pending_bytes_max=config.actors.pending_bytes_max,
-        checkpoint_seconds=settings.checkpoint_seconds,
-        dirty_files_max=dirty_files_max,
-        sync_slow_seconds=settings.sync_slow_seconds,
-        compact_dead_ratio=settings.compact_dead_ratio,
-        compact_dead_bytes=settings.compact_dead_bytes,
-        reap_seconds=settings.reap_seconds,
-        reap_files_per_second=settings.reap_files_per_second,
-        open_files_max=min(16384, budget // 3),
-    )
 
 
 def _gate(config: Config, keyring: Keyring, connections_max: int) -> Gate:

@@ -45,6 +45,10 @@ UpstreamPath = Annotated[
 ]
 Origin = Annotated[str, Meta(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^/\s]+)$")]
 KmsKeyId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9:/_-]{0,2048}$")]
+Project = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$", description='a list of projects, as ["people"]'),
+]
 TierName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 RequestsPerMinute = Annotated[int, Meta(ge=0, le=1_000_000)]
 
@@ -180,6 +184,43 @@ class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     body_bytes_max: Annotated[int, Meta(ge=64 * KIB, le=TIB)] = GIB
 
 
+class Dashboard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The pages at /dashboard, on which people read and write threads.
+
+    Attributes:
+        enabled: Whether they are served; `auto` serves them on a loopback address only. Beyond
+            that, keys and sessions travel as safely as the proxy in front makes them.
+        projects: Those whose keys may sign in; empty for all. A key that may sign in reads the
+            encrypted threads of its organisation.
+        session_idle_seconds: Seconds without a request until one must sign in again.
+        session_seconds_max: Seconds after which one must, however busy.
+        sessions_max: Sessions at once; one more ends the one unused for longest.
+        sign_ins_per_minute: Attempts to sign in from one address; more are turned away.
+        reads_per_minute: Pages that all sessions of one key may load; changes take their tokens
+            from the key's own tier.
+        streams_max: Pages at once that are told of changes, half of them of one organisation; each
+            holds a connection.
+    """
+
+    enabled: bool | Literal["auto"] = "auto"
+    projects: tuple[Project, ...] = ()
+    session_idle_seconds: Annotated[float, Meta(ge=1, le=2_592_000)] = 28_800.0
+    session_seconds_max: Annotated[float, Meta(ge=1, le=31_536_000)] = 86_400.0
+    sessions_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 1024
+    sign_ins_per_minute: Annotated[int, Meta(ge=1, le=10_000)] = 10
+    reads_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] = 600
+    streams_max: Annotated[int, Meta(ge=1, le=65536)] = 256
+
+    def is_served_on(self, host: str) -> bool:
+        """Tell whether the dashboard is there when the server listens on this host."""
+        if self.enabled != "auto":
+            return self.enabled
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host.rstrip(".").lower() == "localhost"
+
+
 class Vault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The master keys of encrypted threads.
 
@@ -230,6 +271,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     storage: Storage = Storage()
     actors: Actors = Actors()
     upstream: Upstream = Upstream()
+    dashboard: Dashboard = Dashboard()
     vault: Vault = Vault()
     tiers: Mapping[str, int] = msgspec.field(default_factory=default_tiers)
     generation_tiers: Mapping[str, int] = msgspec.field(default_factory=default_tiers)
@@ -241,6 +283,7 @@ SECTIONS: Mapping[str, type[Struct]] = {
     "storage": Storage,
     "actors": Actors,
     "upstream": Upstream,
+    "dashboard": Dashboard,
     "vault": Vault,
     "log": Log,
 }

@@ -12,7 +12,7 @@ import pytest
 
 from bench import datasets
 from bench.datasets import Thread
-from ragen_actor import server
+from ragen_actor import open_files, server
 from ragen_actor.config import Config
 from ragen_actor.keyring import KEYS_FILE, Keyring, create_key
 from ragen_actor.settings import Storage as StorageSettings
@@ -48,7 +48,7 @@ def inside(tmp_path: Path) -> Iterator[Inside]:
     loop = asyncio.new_event_loop()
 
     async def opened() -> tuple[Storage, Gate]:
-        storage = await Storage.open(server._options(config))
+        storage = await Storage.open(open_files.storage_options(config))
         keyring = Keyring(data_dir / KEYS_FILE)
         keyring.load()
         gate = server._gate(config, keyring, config.server.connections_max)

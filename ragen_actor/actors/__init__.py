@@ -18,9 +18,11 @@ from ragen_actor.actors.commands import (
 )
 from ragen_actor.actors.limits import Limits
 from ragen_actor.actors.registry import Registry
+from ragen_actor.actors.watching import Change, Watch, Watchers
 
 __all__ = [
     "AppendMessage",
+    "Change",
     "CreateThread",
     "DeleteMessage",
     "DeleteThread",
@@ -32,4 +34,6 @@ __all__ = [
     "ModifyMessage",
     "ModifyThread",
     "Registry",
+    "Watch",
+    "Watchers",
 ]

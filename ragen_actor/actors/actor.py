@@ -14,6 +14,7 @@ import msgspec
 from ragen_actor.actors.commands import Command
 from ragen_actor.actors.mailbox import Envelope, Mailbox, Reply
 from ragen_actor.actors.seam import translated
+from ragen_actor.actors.watching import Watchers
 from ragen_actor.errors import (
     RagenError,
     StorageFailed,
@@ -62,6 +63,7 @@ class World:
         random: Returns that many random bits.
         commands_max: Of one actor's mailbox.
         page_bytes_max: A page ends before it passes this; one object always fits.
+        watchers: Who is told what was committed.
     """
 
     storage: Storage
@@ -69,6 +71,7 @@ class World:
     random: Callable[[int], int]
     commands_max: int
     page_bytes_max: int
+    watchers: Watchers
 
 
 class Actor:

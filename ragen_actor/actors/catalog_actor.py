@@ -163,6 +163,7 @@ class CatalogActor(Actor):
         def committed() -> None:
             self.world.storage.tend(self.log)
             self._created(self.org, thread_id, thread_log)
+            self.world.watchers.announce(self.org, "thread-created", thread_id)
             self._answer(envelope, data)
 
         self._commit(envelope, appends, committed)

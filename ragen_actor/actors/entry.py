@@ -6,6 +6,7 @@ from ragen_actor import schema
 from ragen_actor.actors.actor import Actor, World
 from ragen_actor.actors.mailbox import Envelope
 from ragen_actor.actors.turns import after_change, thread_too_long
+from ragen_actor.actors.watching import Kind
 from ragen_actor.errors import ThreadNotFound
 from storage import CatalogLog, Place, RecordError, halves, whole
 
@@ -18,11 +19,13 @@ class Entry(Actor):
 
     Args:
         world: What is outside.
+        org: The organisation that owns the thread.
         thread_id: A native id.
     """
 
-    def __init__(self, world: World, thread_id: str) -> None:
+    def __init__(self, world: World, org: str, thread_id: str) -> None:
         super().__init__(world)
+        self.org = org
         self.thread_id = thread_id
         self._catalog: CatalogLog
         self._key = schema.thread_key(thread_id) or 0
@@ -61,6 +64,7 @@ class Entry(Actor):
 
         def committed() -> None:
             self.world.storage.tend(catalog)
+            self._announce("thread-changed")
             self._answer(envelope, answer)
 
         self._commit(envelope, (append,), committed)
@@ -69,6 +73,10 @@ class Entry(Actor):
         """Keep other changes of the same object waiting until this one has ended."""
         envelope.changes = key
         self._changing.add(key)
+
+    def _announce(self, kind: Kind, message_id: str = "") -> None:
+        """Let whoever watches know what was committed."""
+        self.world.watchers.announce(self.org, kind, self.thread_id, message_id)
 
     def _own_place(self) -> Place:
         place = self._catalog.place(self._key)

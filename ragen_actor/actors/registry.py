@@ -20,6 +20,7 @@ from ragen_actor.actors.mailbox import Reply
 from ragen_actor.actors.sealed import GetSealedThread, read_page
 from ragen_actor.actors.seam import worded
 from ragen_actor.actors.thread_actor import ThreadActor
+from ragen_actor.actors.watching import Watchers
 from ragen_actor.errors import RagenError, ThreadNotFound, Unavailable
 from storage import Storage, ThreadLog
 
@@ -42,17 +43,20 @@ class Registry:
 
     Attributes:
         resident_bytes: What all actors are booked with.
+        watchers: Who is told what was committed, whichever actors are resident.
     """
 
     def __init__(
         self, storage: Storage, limits: Limits, *, clock: Clock, random: Callable[[int], int]
     ) -> None:
+        self.watchers = Watchers()
         self._world = World(
             storage=storage,
             clock=clock,
             random=random,
             commands_max=limits.mailbox_commands_max,
             page_bytes_max=limits.page_bytes_max,
+            watchers=self.watchers,
         )
         self._limits = limits
         self._organisations: dict[str, _Organisation] = {}

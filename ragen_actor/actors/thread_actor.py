@@ -63,9 +63,8 @@ class ThreadActor(Entry):
     def __init__(
         self, world: World, org: str, thread_id: str, deleted: Callable[[ThreadActor], None]
     ) -> None:
-        super().__init__(world, thread_id)
+        super().__init__(world, org, thread_id)
         self._deleted = deleted
-        self.org = org
         self._log: ThreadLog
         self._deleting = False
         self._doubtful = False
@@ -168,6 +167,8 @@ class ThreadActor(Entry):
             if not 0 <= log.index.records - self._tended < _TENDED_EVERY:
                 self._tended = log.index.records
                 world.storage.tend(log)
+            if world.watchers:
+                self._announce("turn-added", data[_ID].decode())
             self._answer(envelope, data)
 
         self._commit(envelope, (append,), committed)
@@ -214,6 +215,7 @@ class ThreadActor(Entry):
 
             def committed() -> None:
                 self.world.storage.tend(self.log)
+                self._announce("turn-changed", message_id)
                 self._answer(envelope, changed)
 
             self._commit(envelope, (append,), committed)
@@ -231,6 +233,7 @@ class ThreadActor(Entry):
 
             def committed() -> None:
                 self.world.storage.tend(self.log)
+                self._announce("turn-deleted", message_id)
                 self._answer(envelope, schema.deleted_message(message_id))
 
             self._commit(envelope, (append,), committed)
@@ -250,6 +253,7 @@ class ThreadActor(Entry):
             self.world.storage.tend(self._catalog)
             self.stop(ThreadNotFound(self.thread_id))
             self._deleted(self)
+            self._announce("thread-deleted")
             self._answer(envelope, schema.deleted_thread(self.thread_id))
 
         envelope.changes = THREAD

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
+from aiohttp import web
+
 from ragen_actor.web.exchange import Exchange
 
 log = logging.getLogger("ragen_actor.access")
@@ -47,6 +49,13 @@ class AccessLog:
         while hops and self._is_trusted(nearest):
             nearest = hops.pop()
         return nearest if nearest.isprintable() and len(nearest) < 64 else "-"
+
+    def came_by_tls(self, request: web.BaseRequest) -> bool:
+        """Tell whether the client's own connection is encrypted, here or at a trusted proxy."""
+        if request.secure:
+            return True
+        said = request.headers.getall("X-Forwarded-Proto", [""])
+        return said[-1].strip() == "https" and self._is_trusted(request.remote or "")
 
     def _is_trusted(self, address: str) -> bool:
         try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from asyncio import Future, get_running_loop
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -38,6 +38,10 @@ from ragen_actor.web.generation import Generation
 
 log = logging.getLogger(__name__)
 
+DASHBOARD = "/dashboard/"
+Visitors = Callable[[web.BaseRequest, Exchange], Awaitable[web.StreamResponse]]
+"""Answers a request with whatever a browser understands."""
+
 BODY_METHODS = frozenset(("POST", "PATCH"))
 _MASK_HEAD, _MASK_TAIL, _MASK_MAX = 8, 4, 64
 _OK = b'{"status":"ok"}'
@@ -52,9 +56,11 @@ class Gate:
     Attributes:
         api: What the handlers reach; None until storage has recovered.
         bodies: What bounds the bodies in memory.
+        buckets: The tokens of all keys.
         clock: Seconds, never going back.
         generation: What is passed on to the upstream.
         draining: The server stops: it answers what it has begun, and refuses the rest.
+        dashboard: Answers what browsers ask at and below `DASHBOARD`; None if it is off.
     """
 
     def __init__(
@@ -70,17 +76,23 @@ class Gate:
     ) -> None:
         self.api: Api | None = None
         self.draining = False
+        self.dashboard: Visitors | None = None
         self.bodies = bodies
         self.generation = generation
         self.clock = clock
         self._keyring = keyring
-        self._buckets = buckets
+        self.buckets = buckets
         self._cors = cors
         self._access_log = access_log
 
-    async def handle(self, request: web.BaseRequest) -> Answer | Relayed:
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request of the framework's."""
         exchange = self._exchange(request)
+        if self.dashboard is not None and f"{exchange.path}/".startswith(DASHBOARD):
+            response = await self.dashboard(request, exchange)
+            if self._access_log is not None:
+                self._access_log.write(exchange, response.status, self.clock() - exchange.started)
+            return response
         try:
             if exchange.path in _HEALTH:
                 rendered = self.answer(exchange, self._health(exchange))
@@ -228,7 +240,7 @@ class Gate:
         return render(exchange, status, body, extra, seconds=seconds)
 
     def _buckets_of(self, exchange: Exchange) -> TokenBuckets:
-        return self._buckets if exchange.tail is None else self.generation.buckets
+        return self.buckets if exchange.tail is None else self.generation.buckets
 
     def _reach(self) -> Api:
         if self.draining:

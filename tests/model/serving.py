@@ -13,7 +13,7 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from ragen_actor import server
+from ragen_actor import open_files, server
 from ragen_actor.config import Config
 from ragen_actor.keyring import KEYS_FILE, Keyring, create_key
 from ragen_actor.settings import Storage as StorageSettings
@@ -60,7 +60,7 @@ class Serving:
 async def serving(data_dir: Path, config: Config = DEFAULTS) -> AsyncIterator[Serving]:
     """Serve a data directory with the default settings or others, and end it well."""
     config = msgspec.structs.replace(config, storage=StorageSettings(data_dir=data_dir))
-    storage = await Storage.open(server._options(config))
+    storage = await Storage.open(open_files.storage_options(config))
     token, _ = create_key(data_dir, "acme", "web", "unlimited", "", time.time())
     keyring = Keyring(data_dir / KEYS_FILE)
     keyring.load()

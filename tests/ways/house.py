@@ -22,8 +22,6 @@ from ragen_actor.config import Config
 from ragen_actor.errors import RagenError
 from ragen_actor.keyring import KEYS_FILE, Keyring, create_key
 from ragen_actor.settings import Server
-from ragen_actor.upstream import Relayed
-from ragen_actor.web.answer import Answer as Rendered
 from ragen_actor.web.call import Api
 from ragen_actor.web.connections import ApiServer
 from ragen_actor.web.gate import Gate
@@ -69,7 +67,7 @@ class CountingGate(Gate):
 
     by_framework = 0
 
-    async def handle(self, request: web.BaseRequest) -> Rendered | Relayed:
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self.by_framework += 1
         return await super().handle(request)
 
@@ -156,7 +154,7 @@ async def house(keys: Keys, **options: Any) -> AsyncIterator[House]:
     plain = server._gate(config, keys.ring, config.server.connections_max)
     gate = CountingGate(
         keyring=keys.ring,
-        buckets=plain._buckets,
+        buckets=plain.buckets,
         bodies=plain.bodies,
         generation=plain.generation,
         cors=plain._cors,
