@@ -7,10 +7,7 @@ from tests.crash.settings import Doom
 _FAILING = frozenset({"sync", "sync_everything"})
 
 FIRST_SEEDS = {
-    "compaction.Compactor._compact.unlink": 8,
-    "draft.Draft.keep_tombstone.sync_directory": 13,
-    "opening.Opener.thread.sync_directory": 9,
-    "reaper.Reaper._remove.unlink": 13,
+    "compaction.Compactor._compact.unlink": 54,
     "recovery._redo.sync": 7,
 }
 """Where looking for a history begins; all later ones are looked at too."""
@@ -30,7 +27,7 @@ def to_end_at(place: str, seed: int) -> list[Doom]:
     """Return dooms that may end a life at a place, `before` or `after` a named point."""
     at, power = 1 + seed * 7 % 60, seed % 4 > 1
     name = place.partition(" ")[2]
-    if name.startswith("checkpoint.Checkpointer.rewrite"):
+    if name.startswith("checkpoint.Checkpointer._put"):
         return [Doom(at, place, power=power, faulty=_FAILING)]
     if name.startswith("adoption."):
         return [Doom(copied=True), Doom(1, place, power=power)]

@@ -38,7 +38,7 @@ class Setting:
             open_files_max=rng.choice([2, 8, 1000]),
             batch_bytes_max=segment // 2 - 8 * KILO,
             batch_lines_max=rng.choice([5, 30]),
-            pending_bytes_max=rng.choice([20_000, 1 << 26]),
+            pending_bytes_max=rng.choice([70_000, 1 << 26]),
             compact_dead_bytes=rng.choice([300, 1000, 6000, 1 << 30]),
             reap_seconds=rng.choice([5.0, 86_400.0, 86_400.0]),
             orgs=tuple(ORGS[: rng.choice([1, 1, 2])]),
