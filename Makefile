@@ -51,6 +51,10 @@ test-faults: $(VENV)/.dev.stamp ## Test with real faults (needs Linux, root, str
 	@test "$$(id -u)" = 0 || { echo "make test-faults needs root, to mount small file systems" >&2; exit 1; }
 	$(BIN)/python -m pytest tests/faults $(ARGS)
 
+.PHONY: test-upstream
+test-upstream: $(VENV)/.upstream.stamp ## Test generation with llama.cpp's server and llmock (Python packages of 60 MB)
+	$(BIN)/python -m pytest tests/upstream $(ARGS)
+
 .PHONY: test-dashboard
 test-dashboard: $(VENV)/.dev.stamp ## Test the dashboard in a real browser (needs chromium)
 	@command -v chromium >/dev/null || { echo "make test-dashboard needs Chromium: apt-get install chromium" >&2; exit 1; }
@@ -98,6 +102,10 @@ $(VENV)/.serve.stamp: pyproject.toml constraints.txt | $(BIN)/pip
 $(VENV)/.dev.stamp: pyproject.toml constraints.txt | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable ".[dev]"
 	@touch $@ $(VENV)/.serve.stamp
+
+$(VENV)/.upstream.stamp: pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable ".[dev,upstream]"
+	@touch $@ $(VENV)/.dev.stamp $(VENV)/.serve.stamp
 
 # pip is the last thing that a new environment gets, so a half-made one is made again.
 $(BIN)/pip:

@@ -16,9 +16,11 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import inspect
 
+from ragen_actor.bounds import allowed, setting_type
 from ragen_actor.settings import (
     DEFAULT_TIER,
     SECTIONS,
+    TIER_SECTIONS,
     UNLIMITED_TIER,
     Actors,
     Config,
@@ -27,10 +29,9 @@ from ragen_actor.settings import (
     Server,
     Storage,
     TierName,
+    Upstream,
     Vault,
-    allowed,
     default_tiers,
-    setting_type,
 )
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Log",
     "Server",
     "Storage",
+    "Upstream",
     "Vault",
     "allowed",
     "load_config",
@@ -92,7 +94,7 @@ def load_config(
         ConfigError: A file cannot be read, or a setting is unknown or out of its bounds.
     """
     given: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
-    given["tiers"] = default_tiers()
+    given |= {section: default_tiers() for section in TIER_SECTIONS}
     places: dict[tuple[str, str], str] = {}
 
     def take(settings: Iterable[_Setting], *, strict: bool) -> None:
@@ -101,7 +103,7 @@ def load_config(
             places[setting.section, setting.key] = setting.place
 
     take(_from_file(file), strict=True)
-    take(_from_environment(environ, given["tiers"]), strict=False)
+    take(_from_environment(environ, given), strict=False)
     options = {
         ("storage", "data_dir", "--data-dir"): data_dir,
         ("server", "host", "--host"): host,
@@ -119,10 +121,12 @@ def load_config(
         server=Server(**given["server"]),
         storage=Storage(**given["storage"]),
         actors=Actors(**given["actors"]),
+        upstream=Upstream(**given["upstream"]),
         dashboard=Dashboard(**given["dashboard"]),
         vault=Vault(**given["vault"]),
         log=Log(**given["log"]),
         tiers=given["tiers"],
+        generation_tiers=given["generation_tiers"],
     )
     _check_together(config, places)
     return config
@@ -134,7 +138,7 @@ def _from_file(file: Path | None) -> Iterator[_Setting]:
             return
         file = DEFAULT_FILE
     for section, table in _read(file).items():
-        if section not in SECTIONS and section != "tiers":
+        if section not in _sections():
             raise ConfigError(f"{file}: [{section}]: {_unknown(section, _sections(), 'section')}")
         if not isinstance(table, dict):
             raise ConfigError(
@@ -142,7 +146,7 @@ def _from_file(file: Path | None) -> Iterator[_Setting]:
             )
         for key, value in table.items():
             place = f"{file}: [{section}] {key}"
-            if section == "tiers":
+            if section in TIER_SECTIONS:
                 _check_tier_name(key, place)
             elif key not in _keys(section):
                 elsewhere = [other for other in SECTIONS if key in _keys(other)]
@@ -168,14 +172,20 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: is no TOML: {error}") from None
 
 
-def _from_environment(environ: Mapping[str, str], tiers: Iterable[str]) -> Iterator[_Setting]:
+def _from_environment(
+    environ: Mapping[str, str], given: Mapping[str, Iterable[str]]
+) -> Iterator[_Setting]:
     names = {
         f"{_PREFIX}{section}_{key}".upper(): (section, key)
         for section in SECTIONS
         for key in _keys(section)
     }
     # A variable changes a tier's rate but makes no tier: a misspelt one would go unnoticed.
-    names |= {f"{_PREFIX}TIERS_{tier}".upper(): ("tiers", tier) for tier in tiers}
+    names |= {
+        f"{_PREFIX}{section}_{tier}".upper(): (section, tier)
+        for section in TIER_SECTIONS
+        for tier in given[section]
+    }
     if _KMS_KEY_ID in environ:
         place = f"environment variable {_KMS_KEY_ID}"
         yield _Setting("vault", "kms_key_id", environ[_KMS_KEY_ID], place)
@@ -207,7 +217,7 @@ def _convert(setting: _Setting, *, strict: bool) -> Any:
         raise ConfigError(
             f"{setting.place}: must be {allowed(kind)}, not {shown:.200}{reason}"
         ) from None
-    if (setting.section, setting.key) == ("tiers", UNLIMITED_TIER) and converted != 0:
+    if setting.section in TIER_SECTIONS and setting.key == UNLIMITED_TIER and converted != 0:
         raise ConfigError(f"{setting.place}: must stay 0, which means no limit, not {converted}")
     return converted
 
@@ -232,6 +242,10 @@ def _check_tier_name(name: str, place: str) -> None:
 
 def _check_together(config: Config, places: Mapping[tuple[str, str], str]) -> None:
     """Check what no setting can be checked for alone, naming both and where they stand."""
+    for tier in config.generation_tiers:
+        if tier not in config.tiers:
+            place = places["generation_tiers", tier]
+            raise ConfigError(f"{place}: {_unknown(tier, config.tiers, 'tier')}")
     body = ("server", "body_bytes_max", config.server.body_bytes_max)
     for section, key, value, factor in (
         # A body becomes one batch, and a batch must fit a segment beside what frames it.
@@ -254,7 +268,7 @@ def _keys(section: str) -> tuple[str, ...]:
 
 
 def _sections() -> list[str]:
-    return [*SECTIONS, "tiers"]
+    return [*SECTIONS, *TIER_SECTIONS]
 
 
 def _unknown(name: str, names: Iterable[str], noun: str) -> str:

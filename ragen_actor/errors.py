@@ -88,3 +88,15 @@ class OutcomeUnknown(StorageFailed):
 
 class Damaged(RagenError):
     """What was asked for cannot be read back as it was written."""
+
+
+class NotConfigured(RagenError):
+    """The operator has not set up what this needs."""
+
+
+class UpstreamFailed(RagenError):
+    """The upstream cannot be reached, broke off, or gave no answer that can be passed on."""
+
+
+class UpstreamTooSlow(RagenError):
+    """The upstream did not answer in time."""

@@ -40,7 +40,8 @@ def storage_options(config: Config, connections: int = 0) -> Options:
     """
     settings = config.storage
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    budget = allowed - 2 * connections - _RESERVED
+    # Of those served, half may each have a connection to the upstream too.
+    budget = allowed - 2 * connections - connections // 2 - _RESERVED
     # Each of the four segments may hold as many files open as one checkpoint syncs.
     dirty_files_max = min(settings.dirty_files_max, budget // 6)
     if dirty_files_max < settings.dirty_files_max:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import time
 from collections.abc import Callable, Coroutine
@@ -29,6 +30,7 @@ from ragen_actor.web.call import Api
 from ragen_actor.web.connections import ApiServer
 from ragen_actor.web.cors import Cors
 from ragen_actor.web.gate import Gate
+from ragen_actor.web.generation import Generation
 from storage import Storage
 
 log = logging.getLogger(__name__)
@@ -70,13 +72,13 @@ def compact_alone(config: Config, *, now: bool, show: Callable[[Report], None]) 
         OSError: The disk fails.
     """
     report = Report()
-    uvloop.run(
-        _alone(
-            config,
-            lambda storage, registry: sweep(storage, registry, report, now=now),
-            lambda: show(report),
-        )
-    )
+
+    async def work(storage: Storage, registry: Registry) -> None:
+        # What the first start of a copy removed counts: no later sweep will find it.
+        report.removed = storage.recovered.removed
+        await sweep(storage, registry, report, now=now)
+
+    uvloop.run(_alone(config, work, lambda: show(report)))
     return report
 
 
@@ -135,12 +137,12 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
         loop.add_signal_handler(number, stop.set)
     connections_max = open_files.connections_max(config)
     keys = MasterKeys(config)
-    await keys.start()
     storage = await Storage.take(open_files.storage_options(config, connections_max))
     try:
         keyring = Keyring(config.storage.data_dir / KEYS_FILE)
         keyring.load()
-        gate = _gate(config, keyring)
+        await keys.start()
+        gate = _gate(config, keyring, connections_max)
         dashboard = Dashboard(config, keyring=keyring, buckets=gate.buckets, bodies=gate.bodies)
         if config.dashboard.is_served_on(config.server.host):
             gate.dashboard = dashboard.handle
@@ -156,6 +158,7 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
         )
         await site.start()
     except BaseException:
+        await keys.close()
         await storage.close()
         raise
     try:
@@ -184,9 +187,11 @@ async def _serve(config: Config, announce: Callable[[str], None]) -> int:
         watching.cancel()
         await control.stop()
         await site.stop()
-        await _drain(registry, api_server.stop_by - loop.time())
+        left = api_server.stop_by - loop.time()
+        await asyncio.gather(_drain(registry, left), gate.generation.upstream.stop(left))
     finally:
         await runner.cleanup()
+        await gate.generation.upstream.stop(0.0)
         await keys.close()
         await storage.close()
     log.info("stopped")
@@ -216,16 +221,18 @@ async def _drain(registry: Registry, seconds_max: float) -> None:
         log.warning("some requests had no answer after %g s", seconds_max)
 
 
-def _gate(config: Config, keyring: Keyring) -> Gate:
+def _gate(config: Config, keyring: Keyring, connections_max: int) -> Gate:
     server = config.server
+    bodies = Bodies(
+        bytes_max=server.body_bytes_max,
+        all_bytes_max=server.bodies_bytes_max,
+        seconds_max=server.body_seconds_max,
+    )
     return Gate(
         keyring=keyring,
         buckets=TokenBuckets(config.tiers),
-        bodies=Bodies(
-            bytes_max=server.body_bytes_max,
-            all_bytes_max=server.bodies_bytes_max,
-            seconds_max=server.body_seconds_max,
-        ),
+        bodies=bodies,
+        generation=Generation(config, os.environ, bodies, connections_max),
         cors=Cors(server.cors_origins),
         access_log=AccessLog(server.proxy_networks()) if server.access_log else None,
     )

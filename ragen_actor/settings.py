@@ -9,10 +9,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct, inspect
+from msgspec import Meta, Struct
 
 KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
 
@@ -21,9 +21,34 @@ UNLIMITED_TIER = "unlimited"
 
 # Labels of 1 to 63 characters, beyond which name resolution itself fails; an address is one too.
 HostName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_:%-]{1,63}(\.[A-Za-z0-9_:%-]{1,63})*\.?$")]
+BaseUrl = Annotated[
+    str,
+    Meta(
+        # No user, no query, no fragment: nothing that could hide in it or be sent on by accident.
+        pattern=r"^(https?://[A-Za-z0-9._:\[\]-]+(/[A-Za-z0-9._~-]+)*/?)?$",
+        description="an address of http or https, or nothing",
+    ),
+]
+VariableName = Annotated[
+    str,
+    Meta(
+        pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$",
+        description="the name of an environment variable, or nothing",
+    ),
+]
+UpstreamPath = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?!threads|assistants)[a-z0-9_-]+(/[a-z0-9_-]+)*$",
+        description='a list of paths below /v1, as ["chat/completions"], without threads',
+    ),
+]
 Origin = Annotated[str, Meta(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^/\s]+)$")]
 KmsKeyId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9:/_-]{0,2048}$")]
-Project = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Project = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$", description='a list of projects, as ["people"]'),
+]
 TierName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 RequestsPerMinute = Annotated[int, Meta(ge=0, le=1_000_000)]
 
@@ -125,6 +150,40 @@ class Actors(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pending_bytes_max: Annotated[int, Meta(ge=64 * KIB, le=TIB)] = 64 * MIB
 
 
+class Upstream(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The OpenAI-compatible server that generates, to which requests for it are passed on.
+
+    Attributes:
+        base_url: Where it is, as a client of OpenAI's takes it; empty: none, and 501.
+        api_key_env: The environment variable that holds its API key; empty: it asks for none.
+        paths: What is passed on, each with all that lies below it; all else is 404.
+        connections_max: Requests at it at once, half of `Server.connections_max` at most;
+            beyond it 503. Each may take half a MiB of memory and a descriptor.
+        connect_seconds_max: Seconds for a connection to it to be made; beyond it 504.
+        silent_seconds_max: Seconds it may neither take nor send anything; beyond it 504, or the
+            end of the answer. A model that thinks is silent too.
+        body_bytes_max: Bytes of one request body, which streams through; beyond it 413.
+    """
+
+    base_url: BaseUrl = ""
+    api_key_env: VariableName = ""
+    paths: tuple[UpstreamPath, ...] = (
+        "chat/completions",
+        "completions",
+        "responses",
+        "embeddings",
+        "models",
+        "moderations",
+        "files",
+        "images",
+        "audio",
+    )
+    connections_max: Annotated[int, Meta(ge=1, le=65536)] = 256
+    connect_seconds_max: Annotated[float, Meta(ge=0.1, le=600)] = 10.0
+    silent_seconds_max: Annotated[float, Meta(ge=0.1, le=86400)] = 600.0
+    body_bytes_max: Annotated[int, Meta(ge=64 * KIB, le=TIB)] = GIB
+
+
 class Dashboard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The pages at /dashboard, on which people read and write threads.
 
@@ -204,14 +263,18 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         tiers: Requests per minute of each tier that a key can have; 0 means no limit. A key
             whose tier is missing here has `default`.
+        generation_tiers: The same for what is passed on to the upstream, which is counted
+            apart; a tier that is missing here has the `default` of this table.
     """
 
     server: Server = Server()
     storage: Storage = Storage()
     actors: Actors = Actors()
+    upstream: Upstream = Upstream()
     dashboard: Dashboard = Dashboard()
     vault: Vault = Vault()
     tiers: Mapping[str, int] = msgspec.field(default_factory=default_tiers)
+    generation_tiers: Mapping[str, int] = msgspec.field(default_factory=default_tiers)
     log: Log = Log()
 
 
@@ -219,50 +282,12 @@ SECTIONS: Mapping[str, type[Struct]] = {
     "server": Server,
     "storage": Storage,
     "actors": Actors,
+    "upstream": Upstream,
     "dashboard": Dashboard,
     "vault": Vault,
     "log": Log,
 }
-"""Every section of fixed keys; `tiers` is the one whose keys the operator chooses."""
+"""Every section of fixed keys."""
 
-
-def setting_type(section: str, key: str) -> Any:
-    """Return the annotated type of one setting, which holds its bounds.
-
-    Raises:
-        KeyError: There is no such setting.
-    """
-    if section == "tiers":
-        return RequestsPerMinute
-    return {item.name: item.type for item in msgspec.structs.fields(SECTIONS[section])}[key]
-
-
-def allowed(kind: Any) -> str:
-    """Say in words what a setting of this type may be: `a whole number from 0 to 65535`."""
-    match inspect.type_info(kind):
-        case inspect.IntType(ge=low, le=high, multiple_of=None):
-            return f"a whole number from {low} to {high}"
-        case inspect.IntType(ge=low, le=high, multiple_of=unit):
-            return f"a whole number from {low} to {high}, a multiple of {unit}"
-        case inspect.FloatType(ge=low, le=high):
-            return f"a number from {low} to {high}"
-        case inspect.BoolType():
-            return "true or false"
-        case inspect.UnionType(types=(inspect.BoolType(), inspect.LiteralType(values=(word,)))):
-            return f'true, false or "{word}"'
-        case inspect.LiteralType():
-            return "one of " + ", ".join(f'"{value}"' for value in get_args(kind))
-        case inspect.VarTupleType() if kind == tuple[Project, ...]:
-            return 'a list of projects, as ["people"]'
-        case inspect.VarTupleType(item_type=inspect.CustomType()):
-            return 'a list of paths, as ["/etc/ragen/master.key"]'
-        case inspect.StrType() if kind is KmsKeyId:
-            return "the id, ARN or alias of a key in AWS KMS"
-        case inspect.VarTupleType(item_type=inspect.StrType(pattern=None)):
-            return 'a list of addresses or networks, as ["10.0.0.0/8"]'
-        case inspect.VarTupleType():
-            return 'a list of origins, as ["https://app.example"], or ["*"] for all'
-        case inspect.CustomType():
-            return "the path of a directory"
-        case _:
-            return "an address or a host name"
+TIER_SECTIONS = ("tiers", "generation_tiers")
+"""The sections whose keys the operator chooses: the names of tiers."""

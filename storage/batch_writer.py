@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
-from storage.descriptors import Descriptor, Descriptors
-from storage.durable import Disk, and_above
+from storage.datadir import OpenDirectory
+from storage.descriptors import Descriptor
+from storage.durable import and_above
 from storage.errors import NoRoom, WriteRefused
-from storage.journal import Journal
-from storage.options import Options
 from storage.segment import Frame
 
 log = logging.getLogger(__name__)
@@ -21,19 +19,12 @@ _NAMES_RESERVED = 64
 class BatchWriter:
     """Writes batches, one at a time; its methods block and belong to the committer's thread."""
 
-    def __init__(
-        self,
-        disk: Disk,
-        journal: Journal,
-        descriptors: Descriptors,
-        options: Options,
-        clock: Callable[[], float],
-    ) -> None:
-        self._disk = disk
-        self._journal = journal
-        self._descriptors = descriptors
-        self._options = options
-        self._clock = clock
+    def __init__(self, directory: OpenDirectory) -> None:
+        self._disk = directory.disk
+        self._journal = directory.journal
+        self._descriptors = directory.descriptors
+        self._options = directory.options
+        self._clock = directory.clock
         self._folders: set[str] = set()
 
     def write(self, frames: list[Frame], rotate: bool) -> dict[str, OSError]:

@@ -2,6 +2,8 @@
 
 It may run beside a server, and on a copy that was never started. What the journal still holds for a
 file, and the last line of a file in a copy, may be unfinished: the next start mends that by itself.
+What a server may have been writing is looked at once more at the end. The journal is read before
+that, so what stood in it by then is excused, and what did not is in its file by now.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from storage.datadir import (
     LOCK,
@@ -22,14 +25,17 @@ from storage.datadir import (
     read_meta,
     thread_path,
 )
+from storage.descriptors import Descriptors
 from storage.durable import Disk
-from storage.errors import DataDirUnusable, StorageError
-from storage.gap import read_gap
-from storage.journal import SEGMENTS, segment_path
-from storage.record import ADDS, HEADER, REMOVES
+from storage.errors import DamagedRecord, DataDirUnusable
+from storage.gap import find_gap, read_gap
+from storage.index import Sidecar
+from storage.loading import own_sidecar
+from storage.record import ADDS, REMOVES
 from storage.record_log import CatalogLog, RecordLog, ThreadLog
-from storage.scan import Line, lines, misfit, read_header
-from storage.segment import BATCHES_AT, Header, batches
+from storage.scan import Line, generation_of, lines, misfit, read_header
+from storage.segment import Header, batches
+from storage.segment_file import SEGMENTS, segment_header, segment_path
 
 Progress = Callable[[int, int], None]
 
@@ -71,30 +77,44 @@ def check(data_dir: Path, progress: Progress = lambda done, total: None) -> Iter
             f"there is no {META}", path=str(data_dir), hint="name a data directory with --data-dir"
         )
     is_copy = not disk.exists(LOCK) or meta.is_copied(data_dir / LOCK)
-    yield from _Check(disk, progress, is_copy=is_copy).run()
+    yield from _Check(disk, Descriptors(disk, 1), progress, is_copy=is_copy).run()
+
+
+class _Suspect(NamedTuple):
+    """Damage at the end of a log, unless it is unfinished; as it stood in this generation."""
+
+    damage: Damage
+    generation: int | None
+    data: bytes
 
 
 @dataclass(slots=True)
 class _Check:
     disk: Disk
+    files: Descriptors
     progress: Progress
     is_copy: bool
     done: int = 0
     total: int = 0
-    suspects: list[Damage] = field(default_factory=list)
+    journalled: dict[str, int] = field(default_factory=dict)
+    suspects: list[_Suspect] = field(default_factory=list)
     strays: dict[str, list[tuple[str, Damage]]] = field(default_factory=dict)
 
     def run(self) -> Iterator[Damage]:
         root = self.disk.root
         self.total = sum(each.stat().st_size for each in root.rglob("*.jsonl"))
+        self.journalled = self._journal()[0]
         yield from self._keys()
         for org in self.disk.names(ORGS):
             if ORG_NAME.fullmatch(org):
                 yield from self._organisation(org)
-        # The journal is read last: what is unfinished in a file now was in it before.
         pending, damages = self._journal()
-        yield from damages
-        for damage in [*self.suspects, *self._still_stray()]:
+        if damages:
+            # A batch that was being written is missing no more.
+            again = self._journal()[1]
+            yield from (each for each in damages if each in again)
+        still = [each.damage for each in self.suspects if self._is_unchanged(each)]
+        for damage in [*still, *self._still_stray()]:
             start = pending.get(damage.path)
             if start is None or damage.offset < start:
                 yield damage
@@ -104,7 +124,7 @@ class _Check:
         listed: list[str] = []
         buried: set[int] = set()
         if self.disk.exists(path):
-            for line in self._sound_lines(CatalogLog, path, org):
+            for line in self._sound_lines(CatalogLog(path, self.disk, self.files), org):
                 if isinstance(line, Damage):
                     yield line
                 elif line.kind in ADDS:
@@ -115,7 +135,7 @@ class _Check:
         for thread_id in sorted(live):
             path = thread_path(org, thread_id)
             try:
-                for line in self._sound_lines(ThreadLog, path, thread_id):
+                for line in self._sound_lines(ThreadLog(path, self.disk, self.files), thread_id):
                     if isinstance(line, Damage):
                         yield line
             except FileNotFoundError:
@@ -153,38 +173,64 @@ class _Check:
                 if is_live != is_there and int(thread_id[7:23], 16) not in buried:
                     yield damage
 
-    def _suspect(self, damage: Damage) -> None:
-        """In a copy this may be how far the copying had come; the journal may know better too."""
-        if not self.is_copy:
-            self.suspects.append(damage)
+    def _suspect(self, damage: Damage, generation: int | None, data: bytes) -> None:
+        """In a copy a line without an end, or none, is how far the copying had come."""
+        if not self.is_copy or data.endswith(b"\n"):
+            self.suspects.append(_Suspect(damage, generation, data))
 
-    def _sound_lines(self, log: type[RecordLog], path: str, owner: str) -> Iterator[Line | Damage]:
+    def _is_unchanged(self, suspect: _Suspect) -> bool:
+        """Tell whether a log is still as it was where it seemed to be damaged at its end."""
+        path, offset = suspect.damage.path, suspect.damage.offset
+        try:
+            with self.disk.opened(path) as descriptor:
+                found = lines(self.disk, descriptor, offset, self.disk.size(descriptor))
+                data = next((line.data for line in found), b"")
+                generation = generation_of(self.disk, path, descriptor)
+        except FileNotFoundError:
+            return False  # It is a thread's that was deleted meanwhile.
+        return (generation, data) == (suspect.generation, suspect.data)
+
+    def _sound_lines(self, log: RecordLog, owner: str) -> Iterator[Line | Damage]:
         """Yield the lines of one log that say what they should, and a damage for each other."""
-        number = born = 0
-        gap = read_gap(self.disk, path)
-        if gap is not None:
-            yield Damage(path, gap.offset, f"lines that stood here are lost: {gap.reason}")
-        with self.disk.opened(path) as descriptor:
-            size = self.disk.size(descriptor)
+        path, disk = log.path, self.disk
+        number = born = length = 0
+        generation: int | None = None
+        sidecar: Sidecar | None = None
+        is_torn = False
+        with disk.opened(path) as descriptor:
             try:
-                header, length = read_header(self.disk, path, descriptor)
+                header, length = read_header(disk, path, descriptor)
+            except DamagedRecord as error:
+                found = lines(disk, descriptor, 0, disk.size(descriptor))
+                first = next((line.data for line in found), b"")
+                self._suspect(Damage(path, 0, error.reason), None, first)
+            else:
                 if header.id != owner:
                     yield Damage(path, 0, f"the file is that of {header.id}")
-                born = header.last_key
-            except StorageError as error:
-                length = 0
-                self._suspect(Damage(path, 0, error.reason))
-            for line in lines(self.disk, descriptor, length, size):
+                born, generation = header.last_key, header.generation
+                sidecar = own_sidecar(log, disk, descriptor, generation)
+            # Later than what it is compared with: beside a server the file grows meanwhile.
+            size = disk.size(descriptor)
+            for line in lines(disk, descriptor, length, size):
+                if not line.offset:
+                    continue
                 fault = line.fault or misfit(log, line) or _misplaced(log, line, number, born)
                 if line.kind in ADDS and not fault:
                     number = log.key(line.sequence, line.payload)
                 if not fault:
                     yield line
                 elif line.offset + len(line.data) == size:
-                    if not (self.is_copy and line.data[-1:] != b"\n"):
-                        self.suspects.append(Damage(path, line.offset, fault))
-                elif line.offset or line.kind != HEADER:
+                    is_torn = not line.data.endswith(b"\n")
+                    self._suspect(Damage(path, line.offset, fault), generation, line.data)
+                elif line.offset < self.journalled.get(path, size):
                     yield Damage(path, line.offset, fault)
+        gap = find_gap(disk, path, None if is_torn else sidecar, size)
+        if gap is not None:
+            damage = Damage(path, gap.offset, f"lines that stood here are lost: {gap.reason}")
+            if read_gap(disk, path) is None:
+                self._suspect(damage, generation, b"")
+            else:
+                yield damage
         self.done += size
         self.progress(self.done, self.total)
 
@@ -209,16 +255,15 @@ class _Check:
         for number in range(SEGMENTS):
             path = segment_path(number)
             try:
-                data = self.disk.read_file(path)
+                header = segment_header(self.disk, number)
             except FileNotFoundError:
                 damages.append(Damage(path, 0, "the segment is missing"))
                 continue
-            header = Header.unpack(data[:BATCHES_AT]) if len(data) >= BATCHES_AT else None
-            if header is None and data[:BATCHES_AT].strip(b"\0"):
-                damages.append(Damage(path, 0, "the segment's header is unreadable"))
-            if header is None or not header.in_use:
+            except DamagedRecord as error:
+                damages.append(Damage(path, 0, error.reason))
                 continue
-            in_use.append((header, path, data))
+            if header is not None and header.in_use:
+                in_use.append((header, path, self.disk.read_file(path)))
         in_use.sort(key=lambda each: each[0].use)
         for place, (header, path, data) in enumerate(in_use):
             expected = header.first
@@ -236,11 +281,11 @@ class _Check:
         return pending, damages
 
 
-def _misplaced(log: type[RecordLog], line: Line, last_key: int, born: int) -> str:
+def _misplaced(log: RecordLog, line: Line, last_key: int, born: int) -> str:
     """Say that a record stands where nobody wrote it; empty if all is well.
 
     Args:
-        log: The kind of log.
+        log: Where it stands.
         line: A sound line of it.
         last_key: The highest key that was added before this line.
         born: The highest that the former generations had given out.

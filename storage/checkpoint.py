@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Executor, wait
 
-from storage.descriptors import Descriptor, Descriptors
-from storage.durable import Disk, and_above
-from storage.journal import Journal, Segment, segment_path
-from storage.options import Options
+from storage.datadir import OpenDirectory
+from storage.descriptors import Descriptor
+from storage.durable import and_above
+from storage.journal import Segment
 from storage.scan import generation_of
+from storage.segment import Frame
+from storage.segment_file import segment_path
 
 log = logging.getLogger(__name__)
 
@@ -34,23 +36,14 @@ class Checkpointer:
         trouble: Why the last checkpoint failed; None when it did not.
     """
 
-    def __init__(
-        self,
-        disk: Disk,
-        journal: Journal,
-        descriptors: Descriptors,
-        executor: Executor,
-        syncers: Executor,
-        options: Options,
-        clock: Callable[[], float],
-    ) -> None:
-        self._clock = clock
-        self._disk = disk
-        self._journal = journal
-        self._descriptors = descriptors
+    def __init__(self, directory: OpenDirectory, executor: Executor, syncers: Executor) -> None:
+        self._clock = directory.clock
+        self._disk = directory.disk
+        self._journal = directory.journal
+        self._descriptors = directory.descriptors
+        self._options = directory.options
         self._executor = executor
         self._syncers = syncers
-        self._options = options
         self._work = asyncio.Event()
         self._freed = asyncio.Event()
         self._closing = False
@@ -97,26 +90,24 @@ class Checkpointer:
         self._closing = True
         self._work.set()
 
-    def rewrite(self, paths: Iterable[str]) -> set[str]:
+    def rewrite(self, paths: Collection[str]) -> set[str]:
         """Give files what the journal holds of them, durably, through fresh descriptors; blocks.
 
         Returns:
             Those of `paths` for which that succeeded.
         """
-        done = set()
+        done: set[str] = set()
         for path in paths:
             self._descriptors.distrust(path)
+        try:
+            # Only now: what is journalled from here on goes through other descriptors.
+            held = self._journal.frames_of(paths) if paths else {}
+        except OSError as error:
+            log.error("the journal cannot be read, %d files wait for it: %s", len(paths), error)
+            return done
+        for path, frames in held.items():
             try:
-                folder = path.rpartition("/")[0]
-                self._disk.make_directory(folder)
-                with self._disk.opened(path, create=True) as descriptor:
-                    generation = generation_of(self._disk, path, descriptor)
-                    for frame in self._journal.frames_of(path):
-                        if generation in (None, frame.generation):
-                            self._disk.write(descriptor, frame.data, frame.offset)
-                    self._disk.sync(descriptor)
-                for each in and_above(folder):
-                    self._disk.sync_directory(each)
+                self._put(path, frames)
             except OSError as error:
                 log.error("%s still lacks lines that the journal holds: %s", path, error)
                 continue
@@ -124,6 +115,18 @@ class Checkpointer:
             self._suspect.discard(path)
             done.add(path)
         return done
+
+    def _put(self, path: str, frames: Iterable[Frame]) -> None:
+        folder = path.rpartition("/")[0]
+        self._disk.make_directory(folder)
+        with self._disk.opened(path, create=True) as descriptor:
+            generation = generation_of(self._disk, path, descriptor)
+            for frame in frames:
+                if generation in (None, frame.generation):
+                    self._disk.write(descriptor, frame.data, frame.offset)
+            self._disk.sync(descriptor)
+        for each in and_above(folder):
+            self._disk.sync_directory(each)
 
     def _next(self) -> Segment | None:
         """The oldest segment whose use has ended."""

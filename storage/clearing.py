@@ -14,7 +14,8 @@ from functools import partial
 
 from storage.committer import Committer
 from storage.errors import WriteRefused
-from storage.journal import SEGMENTS, Journal, segment_path
+from storage.journal import Journal
+from storage.segment_file import SEGMENTS, segment_path
 
 TRIES_MAX = 16
 """How often a segment may prove to be in use again after the checkpoint that freed it."""

@@ -24,12 +24,10 @@ from storage.append import Append, Done, Unit
 from storage.batch import next_batch
 from storage.batch_writer import BatchWriter
 from storage.checkpoint import Checkpointer
-from storage.descriptors import Descriptors
-from storage.durable import Disk
+from storage.datadir import OpenDirectory
 from storage.errors import Overloaded, StorageError, UnitTooLarge, WriteFailed, WriteRefused
-from storage.journal import Journal
-from storage.options import Options
 from storage.owed import Owed, not_writable
+from storage.record_log import RecordLog
 
 log = logging.getLogger(__name__)
 
@@ -47,26 +45,18 @@ class Committer:
     """
 
     def __init__(
-        self,
-        disk: Disk,
-        journal: Journal,
-        descriptors: Descriptors,
-        checkpointer: Checkpointer,
-        executor: Executor,
-        options: Options,
-        clock: Callable[[], float],
+        self, directory: OpenDirectory, checkpointer: Checkpointer, executor: Executor
     ) -> None:
-        self._clock = clock
-        self._disk = disk
-        self._journal = journal
-        self._descriptors = descriptors
+        self._clock = directory.clock
+        self._journal = directory.journal
+        self._descriptors = directory.descriptors
+        self._options = directory.options
         self._checkpointer = checkpointer
         self._executor = executor
-        self._options = options
         self._loop = asyncio.get_running_loop()
-        self._writer = BatchWriter(disk, journal, descriptors, options, clock)
+        self._writer = BatchWriter(directory)
         self._queue: deque[Unit] = deque()
-        self._unit_bytes_max = journal.unit_bytes_max - _FRAMES_BYTES_MAX
+        self._unit_bytes_max = self._journal.unit_bytes_max - _FRAMES_BYTES_MAX
         self._writing = False
         self._kicked = False
         self._waiting_since: float | None = None
@@ -110,7 +100,7 @@ class Committer:
             return Overloaded("too much is on its way to the disk")
         for append in unit.appends:
             target = append.log
-            if target.owed or target.torn or target.gap:
+            if target.owed or target.is_cut:
                 return not_writable(target)
         return None
 
@@ -142,13 +132,13 @@ class Committer:
             self._journal.abandon()
             self._checkpointer.look()
 
-    def check_whole(self, path: str) -> None:
-        """Insist that a file holds all that the journal does, so that it can be opened.
+    def owed_log(self, path: str) -> RecordLog | None:
+        """Return the log of a file that misses lines which the journal holds, or None.
 
         Raises:
-            WriteRefused: It still misses lines.
+            WriteRefused: It is that of a thread whose create is owed: there is nothing of it yet.
         """
-        self._owed.check(path)
+        return self._owed.log_of(path)
 
     def alone(self, job: Callable[[], None]) -> asyncio.Future[None]:
         """Run a job on the committer's thread while no batch is on its way."""

@@ -15,10 +15,10 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor
 
 from storage.committer import Committer
-from storage.descriptors import Descriptors
+from storage.datadir import OpenDirectory
 from storage.draft import Draft
 from storage.durable import Disk, and_above
-from storage.errors import DamagedRecord, StorageError
+from storage.errors import DamagedRecord, NoRoom, StorageError
 from storage.index import Index
 from storage.record import REMOVES
 from storage.record_log import CatalogLog, RecordLog
@@ -118,13 +118,13 @@ class Rewrite(Draft):
 class Compactor:
     """Rewrites logs, one at a time. Its methods belong to the event loop."""
 
-    def __init__(
-        self, disk: Disk, descriptors: Descriptors, committer: Committer, executor: Executor
-    ) -> None:
-        self._disk = disk
-        self._descriptors = descriptors
+    def __init__(self, directory: OpenDirectory, committer: Committer, executor: Executor) -> None:
+        self._disk = directory.disk
+        self._descriptors = directory.descriptors
+        self._reserve_bytes = directory.options.disk_reserve_bytes
         self._committer = committer
         self._executor = executor
+        self._cramped = False
         self._turn = asyncio.Lock()
         self._ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -133,8 +133,8 @@ class Compactor:
         """Replace a log by its next generation; its owner keeps it open from this call on.
 
         Returns:
-            Whether that was done. A damaged log is left as it is, and so is one that fails to be
-            rewritten; both are logged.
+            Whether that was done. A damaged log is left as it is, and so is one for which there is
+            no room, or that fails to be rewritten; all are logged.
         """
         wanted = not target.compacting and target.end > 0
         target.compacting |= wanted
@@ -146,6 +146,12 @@ class Compactor:
         try:
             async with self._turn:
                 return await self._compact(target)
+        except NoRoom as error:
+            # It is asked for again and again until there is room: that need be said only once.
+            if not self._cramped:
+                log.warning("%s was not compacted, nor is any other: %s", target.path, error)
+            self._cramped = True
+            return False
         except (StorageError, OSError) as error:
             if isinstance(error, DamagedRecord):
                 target.unfit_end = target.end
@@ -163,6 +169,8 @@ class Compactor:
 
     async def _compact(self, target: RecordLog) -> bool:
         before = target.end
+        await self._run(self._insist_on_room, target.index.live_bytes)
+        self._cramped = False
         draft = Rewrite(self._disk, target)
         try:
             await self._run(draft.copy)
@@ -173,7 +181,7 @@ class Compactor:
             # Now, so that little is left to sync while nobody else can write.
             await self._run(draft.sync)
             await self._quiet(target)
-            if target.dropped or target.owed or target.torn or target.gap:
+            if target.dropped or target.owed or target.is_cut:
                 return False
             await self._committer.alone(draft.take_name)
             self._descriptors.distrust(target.path)
@@ -185,6 +193,20 @@ class Compactor:
                 await self._run(self._disk.unlink, draft.path)
         log.info("%s: %d bytes became %d", target.path, before, target.end)
         return True
+
+    def _insist_on_room(self, wanted: int) -> None:
+        """Leave to the writers what is reserved for them.
+
+        Raises:
+            NoRoom: A second file of so many bytes would take of it.
+        """
+        free = self._disk.free_bytes()
+        if free < self._reserve_bytes + wanted:
+            raise NoRoom(
+                f"{free} bytes are free, {wanted} are needed besides the reserve of "
+                f"{self._reserve_bytes}",
+                hint="free some space, or lower [storage] disk_reserve_bytes",
+            )
 
     async def _quiet(self, target: RecordLog) -> None:
         """Return when nothing is on its way on the log, and nothing can begin."""

@@ -1,4 +1,4 @@
-"""The data directory: its lock, its format, and what lies where in it."""
+"""The data directory: its lock, its format, what lies where in it, and what opens with it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import fcntl
 import os
 import re
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from storage.descriptors import Descriptors
 from storage.durable import DIRECTORY_MODE, FILE_MODE, Disk
 from storage.errors import DataDirInUse, DataDirUnusable
 from storage.journal import Journal
+from storage.options import Options
 
 FORMAT = 1
 META = "meta.json"
@@ -20,6 +24,27 @@ LOCK = "lock"
 ORGS = "orgs"
 ORG_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 THREAD_FILE = re.compile(r"thread-[0-9a-f]{32}\.jsonl")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDirectory:
+    """A data directory while it is open: what all who work on it share.
+
+    Attributes:
+        disk: Where it lies.
+        journal: In front of its files.
+        descriptors: Those of its files that are open.
+        options: What the operator has set.
+        clock: Seconds, never going back.
+        time_of_day: Unix seconds.
+    """
+
+    disk: Disk
+    journal: Journal
+    descriptors: Descriptors
+    options: Options
+    clock: Callable[[], float]
+    time_of_day: Callable[[], float]
 
 
 class Meta(msgspec.Struct, frozen=True):

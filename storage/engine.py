@@ -18,6 +18,7 @@ from storage.append import Append, Done
 from storage.checkpoint import SYNCERS, Checkpointer
 from storage.committer import Committer
 from storage.datadir import (
+    OpenDirectory,
     catalog_path,
     lock,
     mark_original,
@@ -154,45 +155,27 @@ class Storage:
         disk.probe()
         is_copy = prepare(disk, self._lock, options.journal_segment_bytes)
         self.recovered = recover(disk, is_copy=is_copy)
-        if is_copy:
-            adopt(disk, self._descriptors, int(self._time_of_day()))
-        # A copy may hold, behind an older header, batches of a use that it has yet to come to.
-        if is_copy or Journal.segment_bytes(disk) != {options.journal_segment_bytes}:
-            Journal.create(disk, options.journal_segment_bytes)
-        if is_copy:
-            mark_original(disk, self._lock)
         self._journal.resume(self.recovered.use, self.recovered.number)
+        if is_copy:
+            now = int(self._time_of_day())
+            self.recovered.removed = adopt(disk, self._descriptors, self._journal, now)
+            mark_original(disk, self._lock)
+        elif Journal.segment_bytes(disk) != {options.journal_segment_bytes}:
+            self._journal.renew()
 
     def _start(self) -> None:
-        self._checkpointer = Checkpointer(
+        directory = OpenDirectory(
             self.disk,
             self._journal,
             self._descriptors,
-            self._background,
-            self._syncers,
             self._options,
             self._clock,
-        )
-        self._committer = Committer(
-            self.disk,
-            self._journal,
-            self._descriptors,
-            self._checkpointer,
-            self._writer,
-            self._options,
-            self._clock,
-        )
-        self._checkpointer.freed = self._committer.kick
-        self.upkeep = Upkeep(
-            self.disk,
-            self._journal,
-            self._descriptors,
-            self._committer,
-            self._checkpointer,
-            self._housekeeping,
-            self._options,
             self._time_of_day,
         )
+        self._checkpointer = Checkpointer(directory, self._background, self._syncers)
+        self._committer = Committer(directory, self._checkpointer, self._writer)
+        self._checkpointer.freed = self._committer.kick
+        self.upkeep = Upkeep(directory, self._committer, self._checkpointer, self._housekeeping)
         self._checkpoints = asyncio.create_task(self._checkpointer.run(), name="checkpoints")
         self._ticker = self._loop.call_later(TICK_SECONDS, self._tick)
         self._started = True
@@ -242,10 +225,11 @@ class Storage:
 
         Raises:
             DamagedRecord: Its file is missing, unreadable at its head, or another's.
-            WriteRefused: It misses lines that the journal holds, and will have them soon.
+            WriteRefused: Nothing of it has reached its file, which will have it soon.
         """
         opened = ThreadLog(thread_path(org, thread_id), self.disk, self._descriptors)
-        self._committer.check_whole(opened.path)
+        if isinstance(owed := self._committer.owed_log(opened.path), ThreadLog):
+            return owed
         await self._loop.run_in_executor(self._readers, self._opener.thread, opened, thread_id)
         self._descriptors.trim()
         return opened
@@ -255,10 +239,10 @@ class Storage:
 
         Raises:
             DamagedRecord: It is missing though there are threads, or unreadable at its head.
-            WriteRefused: It misses lines that the journal holds, and will have them soon.
         """
         opened = CatalogLog(catalog_path(org), self.disk, self._descriptors)
-        self._committer.check_whole(opened.path)
+        if isinstance(owed := self._committer.owed_log(opened.path), CatalogLog):
+            return owed
         await self._loop.run_in_executor(self._readers, self._opener.catalog, opened, org)
         return opened
 

@@ -1,7 +1,10 @@
-"""A gap: acknowledged lines that a recovery could not put in their place, as those before are gone.
+"""A gap: acknowledged lines that stood behind the end of a log, and are lost.
 
-It is said in a file beside the log, so that the log takes no writes until it is repaired: what was
-lost had keys, and they must not be given to others.
+A recovery finds one that could not put a frame in its place, as the lines before are gone, and says
+so in a file beside the log. A sidecar shows one that knows of more bytes than the log has, for it
+is written when all of them are in the log or the journal, and never before a start is over. Either
+way the log takes no writes until it is repaired: what was lost had keys, and they must not be
+given to others.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from contextlib import suppress
 import msgspec
 
 from storage.durable import Disk
+from storage.index import Sidecar
 from storage.record import ADDS, RecordError, parse
 from storage.record_log import CatalogLog, ThreadLog
 from storage.segment import Frame
@@ -48,6 +52,25 @@ def read_gap(disk: Disk, path: str) -> Gap | None:
         return None
     except msgspec.DecodeError:
         return Gap()
+
+
+def find_gap(disk: Disk, path: str, sidecar: Sidecar | None, size: int) -> Gap | None:
+    """Return the gap of a log, whoever knows of it, or None; blocks.
+
+    Args:
+        disk: Where it lies.
+        path: Of the log.
+        sidecar: That of this generation of the log, read before its size was.
+        size: Of the log, in bytes.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    gap = read_gap(disk, path)
+    if gap is None and sidecar is not None and sidecar.covered > size:
+        reason = f"its index tells of {sidecar.covered} bytes, and the file ends at {size}"
+        return Gap(size, reason, sidecar.index.last_key)
+    return gap
 
 
 def mark_gap(disk: Disk, path: str, frames: Sequence[Frame], reason: str) -> None:

@@ -7,23 +7,24 @@ All methods block: the committer's thread writes, the checkpointer's frees.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import zip_longest
 
 from storage.descriptors import Descriptor
 from storage.durable import Disk
 from storage.errors import WriteFailed, WriteRefused
-from storage.segment import BATCHES_AT, Frame, Header, batch_bytes, batches, pack_batch
+from storage.segment import (
+    BATCHES_AT,
+    Frame,
+    Header,
+    batch_bytes,
+    batches,
+    pack_batch,
+)
+from storage.segment_file import SEGMENTS, segment_path, write_freed
 
-SEGMENTS = 4
 _ZEROS = 1024 * 1024
-
-
-def segment_path(number: int) -> str:
-    """Return where a segment lies, relative to the data directory."""
-    return f"journal/{number}.wal"
 
 
 @dataclass(slots=True)
@@ -33,6 +34,7 @@ class Segment:
     Attributes:
         number: 0..3.
         use: Of the journal's count of uses; 0 before the first.
+        through: The last batch that counts in the use before this one.
         in_use: It holds batches whose files are not known to be durable.
         held: It is free, and must stay so: it is being cleared.
         dirty: What a checkpoint must sync, by path, each kept open through a pin.
@@ -43,6 +45,7 @@ class Segment:
 
     number: int
     use: int = 0
+    through: int = 0
     in_use: bool = False
     held: bool = False
     dirty: dict[str, Descriptor] = field(default_factory=dict)
@@ -94,6 +97,15 @@ class Journal:
             except FileNotFoundError:
                 sizes.add(0)
         return sizes
+
+    def renew(self) -> None:
+        """Make every segment anew; nothing in them is needed, and none is in use.
+
+        Raises:
+            OSError: The disk fails; some may be shorter than they should be.
+        """
+        assert not self.in_use
+        Journal.create(self._disk, self._segment_bytes)
 
     def resume(self, use: int, number: int) -> None:
         """Go on behind what recovery found: the highest use and the highest batch number."""
@@ -149,7 +161,7 @@ class Journal:
         self.abandon()
         self._use += 1
         self._descriptor, self._offset = descriptor, BATCHES_AT
-        segment.use, segment.since = self._use, self._clock()
+        segment.use, segment.through, segment.since = self._use, self._number, self._clock()
         # In this order: a segment in use that is not the current one is the checkpointer's.
         self.current = segment
         segment.in_use = True
@@ -196,9 +208,7 @@ class Journal:
         Raises:
             OSError: It could not be said: the segment stays in use.
         """
-        header = Header(segment.use, False, 0, 0)
-        with self._disk.opened(segment_path(segment.number)) as descriptor:
-            self._disk.write_durable(descriptor, header.pack(), 0)
+        write_freed(self._disk, segment.number, Header(segment.use, False, 0, 0))
         segment.in_use = False
 
     def hold(self, number: int) -> None:
@@ -224,26 +234,24 @@ class Journal:
         with self._disk.opened(segment_path(number)) as descriptor:
             _zero(self._disk, descriptor, BATCHES_AT, self._segment_bytes)
 
-    def frames_of(self, path: str) -> list[Frame]:
-        """Return what the segments in use hold for one file, in order.
+    def frames_of(self, paths: Iterable[str]) -> dict[str, list[Frame]]:
+        """Return what the segments in use hold for some files, in order; each is read once.
 
         Raises:
             OSError: A segment cannot be read.
         """
-        found = []
+        found: dict[str, list[Frame]] = {path: [] for path in paths}
         # Before the segments are looked at: what a failed write left in the newest of them has the
         # number that a batch in the next one may get meanwhile.
         number = self._number
         segments = self.in_use
-        for segment, successor in zip_longest(segments, segments[1:]):
+        ends = [*(segment.through for segment in segments[1:]), number]
+        for segment, through in zip(segments, ends, strict=False):
             data = self._disk.read_file(segment_path(segment.number))
-            through = number
-            if successor is not None:
-                header = Header.unpack(self._disk.read_file(segment_path(successor.number)))
-                through = through if header is None else header.through
             for batch in batches(data, segment.use):
-                if batch.number <= through:
-                    found += [frame for frame in batch.frames if frame.path == path]
+                for frame in batch.frames if batch.number <= through else ():
+                    if frame.path in found:
+                        found[frame.path].append(frame)
         return found
 
 

@@ -1,29 +1,32 @@
 """How a log's index is made: from its sidecar, and from the lines behind what that covers.
 
-A damaged line never hides its neighbours. As much as its prefix and its object's id still tell, it
-stands in the index under its own key, so that reading it is an error that names it; what is sound
-is served.
+A damaged line never hides its neighbours. As much as can be told of it, it stands in the index
+under its own key, so that reading it is an error that names it; what is sound is served. The same
+goes for what is known to be lost behind the end.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
+from functools import cache
 
+from storage.attribution import LINE_BYTES_MIN, keys_about, with_its_kind
 from storage.durable import Disk
 from storage.errors import DamagedRecord
-from storage.gap import read_gap
-from storage.index import Index, unpack
-from storage.record import ADDS, KIND_AT, REMOVES, REPLACES, RecordError, checksum, parse
+from storage.gap import Gap, find_gap
+from storage.index import Index, Sidecar, unpack
+from storage.record import ADDS, REMOVES, REPLACES, RecordError, checksum, parse
 from storage.record_log import RecordLog
 from storage.scan import Line, lines, misfit, read_header
+from storage.strays import stray_keys
 
 log = logging.getLogger(__name__)
 
-_DIGITS = 16
-_KEY = slice(14, 14 + _DIGITS)
-"""Where the object of a thread has the hex digits of its key."""
+LOST_MAX = 1_000_000
+"""So many records that are lost behind the end of a log are named one by one."""
+
+Strays = Callable[[], Collection[int]]
 
 
 def load(record_log: RecordLog, disk: Disk, *, owner: str) -> None:
@@ -44,45 +47,88 @@ def load(record_log: RecordLog, disk: Disk, *, owner: str) -> None:
             header, length = read_header(disk, path, descriptor)
             if header.id != owner:
                 raise DamagedRecord(f"the file is that of {header.id}", path=path, offset=0)
-            size = disk.size(descriptor)
             record_log.generation = header.generation
             record_log.sealed = header.sealed is True
-            if not load_sidecar(record_log, disk, descriptor, size):
+            sidecar = own_sidecar(record_log, disk, descriptor, header.generation)
+            size = disk.size(descriptor)
+            if sidecar is None:
+                if disk.exists(record_log.sidecar_path):
+                    log.warning("%s does not fit its log: made anew", record_log.sidecar_path)
                 record_log.index = Index(last_key=header.last_key, last_ms=header.last_ms)
                 record_log.end = length
-            _take_in(record_log, lines(disk, descriptor, record_log.end, size))
-        gap = read_gap(disk, path)
-        if gap is not None:
-            log.error("%s:%d: acknowledged lines are lost: %s", path, gap.offset, gap.reason)
-            record_log.gap = True
-            record_log.index.last_key = max(record_log.index.last_key, gap.last_key)
+            else:
+                _take(record_log, sidecar)
+            strays = cache(
+                lambda: [] if record_log.BY_SEQUENCE else stray_keys(disk, path, descriptor)
+            )
+            _take_in(record_log, lines(disk, descriptor, record_log.end, size), strays)
+            gap = find_gap(disk, path, sidecar, size)
+            if gap is not None:
+                _lose(record_log, gap, size, strays)
     except FileNotFoundError:
         raise DamagedRecord("the file is missing", path=path, offset=None) from None
 
 
-def load_sidecar(record_log: RecordLog, disk: Disk, descriptor: int, size: int) -> bool:
-    """Take a log's index from its sidecar, if there is one that fits; tell whether it did."""
+def own_sidecar(
+    record_log: RecordLog, disk: Disk, descriptor: int, generation: int
+) -> Sidecar | None:
+    """Return a log's sidecar, if there is one and it was written for this generation of the log.
+
+    Its last line has to stand where it says; or where the log does not reach that far any more, the
+    last record of those that are left.
+    """
     try:
         sidecar = unpack(disk.read_file(record_log.sidecar_path))
     except OSError:
+        return None
+    fits = sidecar is not None and _fits(sidecar, record_log, disk, descriptor, generation)
+    return sidecar if fits else None
+
+
+def _fits(
+    sidecar: Sidecar, record_log: RecordLog, disk: Disk, descriptor: int, generation: int
+) -> bool:
+    if sidecar.generation != generation:
         return False
-    if sidecar is None or sidecar.generation != record_log.generation or sidecar.covered > size:
-        log.warning("%s does not fit its log and is made anew", record_log.sidecar_path)
+    size = disk.size(descriptor)
+    if sidecar.covered <= size:
+        line = disk.read(descriptor, sidecar.covered - sidecar.last_offset, sidecar.last_offset)
+        return checksum(line) == sidecar.last_line and line.endswith(b"\n")
+    index = sidecar.index
+    places = zip(index.offsets, index.lengths, index.keys, strict=True)
+    left = max((each for each in places if each[0] + each[1] <= size), default=None)
+    if left is None:
+        return True
+    try:
+        record = parse(disk.read(descriptor, left[1], left[0]))
+        return record_log.key(record.sequence, record.data) == left[2]
+    except (RecordError, ValueError):
         return False
-    offset = sidecar.last_offset
-    line = disk.read(descriptor, sidecar.covered - offset, offset)
-    if checksum(line) != sidecar.last_line or line[-1:] != b"\n":
-        log.warning("%s does not fit its log and is made anew", record_log.sidecar_path)
-        return False
+
+
+def _take(record_log: RecordLog, sidecar: Sidecar) -> None:
     record_log.index = sidecar.index
     record_log.end = sidecar.covered
     record_log.last_line = sidecar.last_line
-    record_log.last_offset = offset
+    record_log.last_offset = sidecar.last_offset
     record_log.sidecar_records = sidecar.index.records
-    return True
 
 
-def _take_in(record_log: RecordLog, found: Iterator[Line]) -> None:
+def _lose(record_log: RecordLog, gap: Gap, size: int, strays: Strays) -> None:
+    """Let reading what is lost behind the end be an error."""
+    log.error("%s:%d: acknowledged lines are lost: %s", record_log.path, gap.offset, gap.reason)
+    index = record_log.index
+    record_log.gap = True
+    record_log.end = min(record_log.end, size)
+    lost: Collection[int] = range(index.last_key + 1, gap.last_key + 1)[-LOST_MAX:]
+    if not record_log.BY_SEQUENCE:
+        lost = [key for key in strays() if key > index.last_key]
+    for key in lost:
+        index.apply(record_log.ADD, key, gap.offset, 1)
+    index.last_key = max(index.last_key, gap.last_key)
+
+
+def _take_in(record_log: RecordLog, found: Iterator[Line], strays: Strays) -> None:
     index = record_log.index
     newest = index.keys[-1] if index.keys else 0
     damaged: list[Line] = []
@@ -96,23 +142,25 @@ def _take_in(record_log: RecordLog, found: Iterator[Line]) -> None:
         if fault:
             first = first or (line.offset, fault)
             count += 1
-            damaged.append(_as_entry(record_log, line))
+            damaged.append(with_its_kind(record_log, line))
             continue
         key = record_log.key(line.sequence, line.payload)
         if line.kind in ADDS:
-            _attribute(record_log, damaged, newest, below=key)
+            _attribute(record_log, damaged, newest, key, strays)
             damaged = []
             newest = key
         index.apply(line.kind, key, line.offset, len(line.data))
         if line.kind in ADDS:
             index.last_ms = max(index.last_ms, record_log.created_ms(line.payload))
     record_log.torn = bool(damaged) and not damaged[-1].data.endswith(b"\n")
-    _attribute(record_log, damaged, newest, below=None)
+    _attribute(record_log, damaged, newest, None, strays)
     if first:
         log.error("%s:%d: %s (damaged stretches: %d)", record_log.path, *first, count)
 
 
-def _attribute(record_log: RecordLog, damaged: list[Line], newest: int, below: int | None) -> None:
+def _attribute(
+    record_log: RecordLog, damaged: list[Line], newest: int, below: int | None, strays: Strays
+) -> None:
     """Enter damaged lines under the keys that they seem to be about, so that reading them fails.
 
     Args:
@@ -120,77 +168,30 @@ def _attribute(record_log: RecordLog, damaged: list[Line], newest: int, below: i
         damaged: In order.
         newest: The last key that was added before them.
         below: The first that is added behind them; None at the end.
+        strays: As `keys_about` asks for them.
     """
-    index = record_log.index
+    index, kinds = record_log.index, {record_log.ADD, record_log.REPLACE, record_log.REMOVE}
+    highest = newest
     for line in damaged:
-        if not line.fault and line.kind not in {
-            record_log.ADD,
-            record_log.REPLACE,
-            record_log.REMOVE,
-        }:
+        highest += max(1, len(line.data) // LINE_BYTES_MIN)
+        if not line.fault and line.kind not in kinds:
             index.records += 1  # It is as it was written: no record of this log was ever there.
             continue
         # A misfit's checksum is right: so that reading it fails as well, it is read too short.
         length = len(line.data) - (not line.fault)
-        keys = keys_about(record_log, line, newest, index.holds)
-        known = [key for key in keys if index.holds(key)]
-        fresh = [key for key in keys if key > newest and (below is None or key < below)]
-        changes = line.kind in REPLACES or line.kind in REMOVES
-        if known and (changes or not fresh):
-            for key in known:
-                index.apply(record_log.REPLACE, key, line.offset, length)
-        elif fresh and (not changes or not (record_log.BY_SEQUENCE or line.kind in REMOVES)):
-            # In a catalogue the kind may be damaged too.
-            newest = min(fresh)
-            index.apply(record_log.ADD, newest, line.offset, length)
-        else:
+        keys = keys_about(record_log, line, newest, index.holds, strays, highest)
+        known = {key for key in keys if index.holds(key)}
+        fresh = {key for key in keys if key > newest and (below is None or key < below)} - known
+        if line.kind in REPLACES or line.kind in REMOVES:
+            # A version of what is not there is the record itself; of a message that tells nothing.
+            fresh = set() if record_log.BY_SEQUENCE or line.kind in REMOVES else fresh
+        elif fresh and line.kind:
+            known = set()
+        for key in known:
+            index.apply(record_log.REPLACE, key, line.offset, length)
+        # One line adds one message, but which of several threads it added cannot be told.
+        for key in sorted(fresh)[: 1 if record_log.BY_SEQUENCE else None]:
+            index.apply(record_log.ADD, key, line.offset, length)
+            newest = key
+        if not known and not fresh:
             index.records += 1
-
-
-def _as_entry(record_log: RecordLog, line: Line) -> Line:
-    """Give a line of a catalogue its kind back, if that is proved to be all that was hit.
-
-    The kinds of a new thread and of its versions differ in one bit.
-    """
-    if record_log.BY_SEQUENCE or line.kind not in REPLACES:
-        return line
-    data, kind = line.data, record_log.ADD
-    try:
-        parse(data[:KIND_AT] + kind.encode() + data[KIND_AT + 1 :])
-    except RecordError:
-        return line
-    return line._replace(kind=kind)
-
-
-def keys_about(
-    record_log: RecordLog, line: Line, newest: int, is_live: Callable[[int], bool]
-) -> set[int]:
-    """Every key that a damaged line may be about: by its object's id, by its `s`, by its place."""
-    found = set()
-    with suppress(ValueError):
-        found.add(record_log.key_of_id(line.payload))
-    if not record_log.BY_SEQUENCE:
-        if (line.kind in REPLACES or line.kind in REMOVES) and not any(map(is_live, found)):
-            found |= _one_digit_off(line, is_live)
-        return found
-    if line.sequence in found:
-        return found
-    if line.sequence > 0:
-        found.add(line.sequence)
-    if line.kind in ADDS or not line.kind:
-        found.add(newest + 1)
-    return found
-
-
-def _one_digit_off(line: Line, is_live: Callable[[int], bool]) -> set[int]:
-    """Return the live thread that differs in one hex digit from what a line says, if it is one."""
-    found: set[int] = set()
-    digits = line.payload[_KEY]
-    if not line.payload.startswith(b'{"id":"thread-') or len(digits) < _DIGITS:
-        return found
-    for place in range(_DIGITS):
-        with suppress(ValueError):
-            rest = int(digits[:place] + b"0" + digits[place + 1 :], 16)
-            step = 1 << 4 * (_DIGITS - 1 - place)
-            found |= {key for key in range(rest, rest + 16 * step, step) if is_live(key)}
-    return found if len(found) == 1 else set()

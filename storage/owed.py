@@ -14,7 +14,7 @@ from concurrent.futures import Executor
 from storage.append import Append
 from storage.checkpoint import Checkpointer
 from storage.errors import DamagedRecord, StorageError, WriteRefused
-from storage.record_log import RecordLog
+from storage.record_log import RecordLog, ThreadLog
 
 log = logging.getLogger(__name__)
 
@@ -56,15 +56,18 @@ class Owed:
         append.log.owed = True
         self._lines.setdefault(append.log, []).append(append)
 
-    def check(self, path: str) -> None:
-        """Insist that a file is owed nothing.
+    def log_of(self, path: str) -> RecordLog | None:
+        """Return the log of a file that is owed lines: it alone knows how much of it counts.
 
         Raises:
-            WriteRefused: It still misses lines.
+            WriteRefused: It is that of a thread whose create is owed: there is nothing of it yet.
         """
         for target in self._lines:
             if target.path == path:
-                raise not_writable(target)
+                if isinstance(target, ThreadLog) and not target.end:
+                    raise not_writable(target)
+                return target
+        return None
 
     def _pay(self) -> None:
         paths = [target.path for target in self._lines]

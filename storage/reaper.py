@@ -13,18 +13,14 @@ import logging
 import math
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from typing import NamedTuple
 
 import msgspec
 
-from storage.datadir import ORG_NAME, ORGS, catalog_path, thread_path
-from storage.descriptors import Descriptors
-from storage.durable import Disk
+from storage.datadir import ORG_NAME, ORGS, OpenDirectory, catalog_path, thread_path
 from storage.gap import gap_path
-from storage.journal import Journal
-from storage.options import Options
 from storage.record import REMOVES
 from storage.scan import lines
 
@@ -57,22 +53,13 @@ class _Grave(NamedTuple):
 class Reaper:
     """Removes the files of deleted threads. Its methods belong to the event loop."""
 
-    def __init__(
-        self,
-        disk: Disk,
-        journal: Journal,
-        descriptors: Descriptors,
-        executor: Executor,
-        options: Options,
-        clock: Callable[[], float],
-    ) -> None:
-        """Take what it works on; `clock` is the time of day, Unix seconds."""
-        self._disk = disk
-        self._journal = journal
-        self._descriptors = descriptors
+    def __init__(self, directory: OpenDirectory, executor: Executor) -> None:
+        self._disk = directory.disk
+        self._journal = directory.journal
+        self._descriptors = directory.descriptors
+        self._options = directory.options
+        self._time_of_day = directory.time_of_day
         self._executor = executor
-        self._options = options
-        self._clock = clock
         self._graves: deque[_Grave] = deque()
         self._known = asyncio.Event()
         self._more = True
@@ -140,7 +127,7 @@ class Reaper:
 
         Files that the journal may still name are left for another time.
         """
-        horizon = self._clock() - age_seconds
+        horizon = self._time_of_day() - age_seconds
         oldest_use = min((segment.use for segment in self._journal.in_use), default=1 << 63)
         due: list[_Grave] = []
         while self._graves and len(due) < files_max:

@@ -43,7 +43,8 @@ KINDS = frozenset("hmuxtvykz")
 _CHECKED_FROM = 14
 KIND_AT = 27
 """Where a line has the letter of its kind."""
-_SEQUENCE = slice(35, 45)
+SEQUENCE = slice(35, 45)
+"""Where it has the digits of `s`."""
 _LENGTH = slice(52, 60)
 DATA_AT = 66
 """Bytes of a line that precede `d`."""
@@ -51,7 +52,7 @@ DATA_AT = 66
 _numbers = struct.Struct("14s38x8s").unpack_from
 """A line up to its checksum's last digit, and the digits of its length."""
 
-_FIXED = ((0, b'{"c":"'), (14, b'","v":'), (21, b',"k":"'), (28, b'","s":"'), (45, b'","n":"'))
+_KIND, _S, _N = b',"k":"', b'","s":"', b'","n":"'
 _LINE = b'","v":1,"k":"%c","s":"%010d","n":"%08d","d":%b%b}\n'
 _SEALED = b',"e":"'
 _SEALED_END = b'"}\n'
@@ -82,7 +83,7 @@ def encode(kind: str, sequence: int, data: bytes, sealed: bytes = b"") -> bytes:
         kind: One letter of `KINDS`.
         sequence: 0..9_999_999_999.
         data: The object.
-        sealed: Any bytes that belong to it and are read by `sealed` alone; often none.
+        sealed: Any bytes that belong to it and read by `halves` alone; often none.
 
     Raises:
         RecordError: The line would be longer than `LINE_BYTES_MAX`.
@@ -144,12 +145,10 @@ def halves(line: bytes) -> tuple[bytes, bytes]:
 
 
 def stated_length(buffer: bytes, place: int) -> int:
-    """Tell how long the line at a place in some bytes says that it is, unchecked.
-
-    Raises:
-        RecordError: These bytes do not start like a line.
-    """
+    """Tell how long the line at a place in some bytes says that it is; 0 where it does not."""
     _, _, data_length = prefix(buffer[place : place + DATA_AT])
+    if data_length < 0:
+        return 0
     end = place + DATA_AT + data_length
     if buffer.startswith(_SEALED, end):
         # Base64 has no quotes, so the first one ends it.
@@ -166,7 +165,7 @@ def parse(line: bytes) -> Record:
     """
     data = payload(line, 0, len(line))
     try:
-        return Record(chr(line[KIND_AT]), int(line[_SEQUENCE]), data)
+        return Record(chr(line[KIND_AT]), int(line[SEQUENCE]), data)
     except ValueError:
         raise RecordError("the sequence is unreadable") from None
 
@@ -176,27 +175,29 @@ def relabel(line: bytes, kind: str, sequence: int) -> bytes:
     rest = b"%b%c%b%010d%b" % (
         line[_CHECKED_FROM:KIND_AT],
         ord(kind),
-        line[KIND_AT + 1 : _SEQUENCE.start],
+        line[KIND_AT + 1 : SEQUENCE.start],
         sequence,
-        line[_SEQUENCE.stop :],
+        line[SEQUENCE.stop :],
     )
     return b'{"c":"%08x%b' % (crc32(rest), rest)
 
 
 def prefix(line: bytes) -> tuple[str, int, int]:
-    """Read kind, sequence and the length of `d` from a line's first `DATA_AT` bytes, unchecked.
+    """Read kind, sequence and the length of `d` from what is left of a line's start, unchecked.
 
-    Raises:
-        RecordError: These bytes do not start like a line.
+    Returns:
+        Each by itself; an empty kind, or -1, where it does not stand as in every line.
     """
-    for place, text in _FIXED:
-        if line[place : place + len(text)] != text:
-            raise RecordError("this does not start like a line")
-    kind = chr(line[KIND_AT])
-    digits = line[_SEQUENCE] + line[_LENGTH]
-    if kind not in KINDS or len(digits) != 18 or not digits.isdigit():
-        raise RecordError("kind, sequence or length is unreadable")
-    return kind, int(line[_SEQUENCE]), int(line[_LENGTH])
+    kind = line[KIND_AT : KIND_AT + 1].decode("latin-1")
+    if not line.startswith(_KIND, KIND_AT - len(_KIND)) or kind not in KINDS:
+        kind = ""
+    return kind, _digits(line, _S, SEQUENCE), _digits(line, _N, _LENGTH)
+
+
+def _digits(line: bytes, label: bytes, place: slice) -> int:
+    digits = line[place]
+    is_whole = len(digits) == place.stop - place.start and digits.isdigit()
+    return int(digits) if is_whole and line.startswith(label, place.start - len(label)) else -1
 
 
 def checksum(line: bytes) -> bytes:

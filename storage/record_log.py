@@ -175,6 +175,11 @@ class RecordLog:
             wake()
 
     @property
+    def is_cut(self) -> bool:
+        """Whether its end is not as it was written: it takes nothing until it is repaired."""
+        return self.torn or self.gap
+
+    @property
     def dead_bytes(self) -> int:
         """What a rewrite would save, in bytes, about: deleted and superseded lines."""
         return max(0, self.end - self.index.live_bytes - _HEADER_BYTES)

@@ -12,10 +12,11 @@ import logging
 from dataclasses import dataclass, field
 
 from storage.durable import Disk, and_above
+from storage.errors import DamagedRecord
 from storage.gap import mark_gap
-from storage.journal import SEGMENTS, segment_path
 from storage.scan import generation_of, lines
 from storage.segment import BATCHES_AT, Batch, Frame, Header, batches
+from storage.segment_file import SEGMENTS, segment_header, segment_path, write_freed
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ class Outcome:
         number: The highest batch number.
         batches: Batches that were done again.
         files: Files that they named.
+        removed: In a copy, deleted threads whose file was removed.
         faults: What could not be done, a line each; empty when all is well.
     """
 
@@ -36,6 +38,7 @@ class Outcome:
     number: int = 0
     batches: int = 0
     files: int = 0
+    removed: int = 0
     faults: list[str] = field(default_factory=list)
 
 
@@ -56,7 +59,7 @@ def recover(disk: Disk, *, is_copy: bool) -> Outcome:
     )
     for number, header in headers.items():
         if header and not header.in_use:
-            _confirm(disk, number, header.pack())
+            write_freed(disk, number, header)
     files: dict[str, list[Frame]] = {}
     for position, (use, number) in enumerate(in_use):
         data = disk.read_file(segment_path(number))
@@ -89,8 +92,7 @@ def recover(disk: Disk, *, is_copy: bool) -> Outcome:
     if outcome.faults:
         _set_aside(disk, [number for _, number in in_use])
     for use, number in in_use:
-        with disk.opened(segment_path(number)) as descriptor:
-            disk.write_durable(descriptor, Header(use, False, 0, outcome.number).pack(), 0)
+        write_freed(disk, number, Header(use, False, 0, outcome.number))
     for header in headers.values():
         if header:
             outcome.use = max(outcome.use, header.use)
@@ -100,15 +102,12 @@ def recover(disk: Disk, *, is_copy: bool) -> Outcome:
 
 def _header(disk: Disk, number: int, outcome: Outcome) -> Header | None:
     try:
-        with disk.opened(segment_path(number)) as descriptor:
-            block = disk.read(descriptor, BATCHES_AT, 0)
+        return segment_header(disk, number)
     except FileNotFoundError:
         outcome.faults.append(f"{segment_path(number)}: the segment is missing")
-        return None
-    header = Header.unpack(block) if len(block) == BATCHES_AT else None
-    if header is None and block.strip(b"\0"):
-        outcome.faults.append(f"{segment_path(number)}:0: the header is not as it was written")
-    return header
+    except DamagedRecord as error:
+        outcome.faults.append(f"{segment_path(number)}:0: {error.reason}")
+    return None
 
 
 def _confirm(disk: Disk, number: int, data: bytes) -> None:
@@ -144,7 +143,8 @@ def _redo(disk: Disk, path: str, frames: list[Frame], outcome: Outcome, *, is_co
         _stop(disk, frames, "the file is missing", outcome, is_copy=is_copy)
         return False
     with disk.opened(path, create=new) as descriptor:
-        generation = None if new else generation_of(disk, path, descriptor)
+        # In a copy that passed before the file was made there are frames of later ones behind.
+        generation = frames[0].generation if new else generation_of(disk, path, descriptor)
         size = disk.size(descriptor)
         end = 0
         frames = [each for each in frames if generation in (None, each.generation)]

@@ -9,6 +9,7 @@ what can be derived again. A second repair finds nothing to do.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -33,14 +34,14 @@ from storage.datadir import (
 )
 from storage.descriptors import Descriptors
 from storage.durable import Disk
-from storage.errors import DataDirUnusable
-from storage.journal import SEGMENTS, Journal, segment_path
-from storage.loading import load_sidecar
+from storage.errors import DamagedRecord, DataDirUnusable
+from storage.journal import Journal
+from storage.loading import own_sidecar
 from storage.record import DATA_AT
 from storage.record_log import CatalogLog, RecordLog, ThreadLog
 from storage.recovery import recover
 from storage.salvage import Deed, keep_aside, move_aside, salvage
-from storage.segment import BATCHES_AT, Header
+from storage.segment_file import SEGMENTS, segment_header, segment_path
 from storage.survey import Place, Survey, survey
 
 NewEntry = Callable[[str, str], bytes]
@@ -86,7 +87,9 @@ def repair(
             for org in orgs:
                 if not disk.exists(catalog_path(org)):  # Adoption could tell nothing of it.
                     yield from work.organisation(org)
-            adopt(disk, descriptors, int(now))
+            journal = Journal(disk, journal_segment_bytes, time.monotonic)
+            journal.resume(outcome.use, outcome.number)
+            adopt(disk, descriptors, journal, int(now))
             mark_original(disk, descriptor)
             yield Deed(META, 0, "this copy is a data directory of its own now")
         for org in orgs:
@@ -122,9 +125,10 @@ def _journal(disk: Disk, segment_bytes: int) -> Iterator[Deed]:
             disk.write_aside(path, bytes(segment_bytes))
             yield Deed(path, 0, f"the segment was gone: made anew, {_LOST}")
             continue
-        data = disk.read_file(path)
-        block = data[:BATCHES_AT].ljust(BATCHES_AT, b"\0")
-        if Header.unpack(block) is None and block.strip(b"\0"):
+        try:
+            segment_header(disk, number)
+        except DamagedRecord:
+            data = disk.read_file(path)
             kept = keep_aside(disk, path, 0, data)
             disk.write_aside(path, bytes(len(data)))
             yield Deed(path, 0, f"the header is unreadable: kept as {kept}, {_LOST}")
@@ -250,10 +254,10 @@ class _Repair:
     def _derived(self, log: RecordLog, found: Survey) -> Iterator[Deed]:
         """Remove the sidecar of a sound log if it does not fit; it is made anew when needed."""
         assert found.header is not None
-        disk, log.generation = self._disk, found.header.generation
+        disk = self._disk
         if disk.exists(log.sidecar_path):
             with disk.opened(log.path) as descriptor:
-                fits = load_sidecar(log, disk, descriptor, disk.size(descriptor))
-            if not fits:
+                sidecar = own_sidecar(log, disk, descriptor, found.header.generation)
+            if sidecar is None:
                 disk.unlink(log.sidecar_path)
                 yield Deed(log.sidecar_path, 0, "it does not fit its log: removed")

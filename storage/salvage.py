@@ -76,7 +76,7 @@ def salvage(
         if b'"k":"%b"' % log.REMOVE.encode() in data:
             text += "; A DELETION STOOD THERE: unless it is named below, what it deleted is back"
         yield Deed(path, offset, text)
-    gap = read_gap(disk, path)
+    gap = found.gap or read_gap(disk, path)
     if gap is not None:
         # Written into the header: no key of what is lost is given out again.
         found.last_key = max(found.last_key, gap.last_key)

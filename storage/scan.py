@@ -101,16 +101,11 @@ def _damaged(buffer: bytes, place: int, base: int, fault: str, stop: int = 0) ->
         fault: Why the line is not sound.
         stop: Behind its first newline in `buffer`; 0 when there is none.
     """
-    kind, sequence, end = "", -1, 0
-    try:
-        kind, sequence, _ = prefix(buffer[place : place + DATA_AT])
-        said = place + stated_length(buffer, place)
-    except (RecordError, IndexError):
-        pass
-    else:
-        if said in (stop, len(buffer)) or buffer.startswith(_STARTS, said):
-            end = said
-    end = end or _next_start(buffer, stop)
+    kind, sequence, _ = prefix(buffer[place : place + DATA_AT])
+    length = stated_length(buffer, place)
+    said = place + length
+    is_borne_out = said in (stop, len(buffer)) or buffer.startswith(_STARTS, said)
+    end = said if length and is_borne_out else _next_start(buffer, stop)
     return Line(base + place, buffer[place:end], kind, sequence, fault)
 
 

@@ -3,10 +3,13 @@
 A segment is a file of fixed size, zero-filled once and used again and again:
 
     0       header    magic, use, state, first batch, through, CRC-32
+    512     freed     the header that freed the last use
     4096    batches   each from a multiple of 512 bytes on
 
 `use` counts the uses of all segments, so it orders them. `through` is the last batch that counts in
-the use before this one: what a failed write left behind it there is void. A batch is
+the use before this one: what a failed write left behind it there is void. A header that is torn
+while it is written says nothing; then the second one tells which use is over, as it is written
+before the first one when a segment is freed, and not at all when its next use begins. A batch is
 
     magic, use, number, length, frames, CRC-32, then `frames` frames in `length` bytes
 
@@ -31,6 +34,8 @@ from storage.checksum import crc32
 
 BATCHES_AT = 4096
 ALIGNMENT = 512
+FREED_AT = 512
+"""Where a segment repeats the header that freed it."""
 
 _HEADER = struct.Struct("<8sQBQQ")
 _BATCH = struct.Struct("<8sQQII")
@@ -42,7 +47,7 @@ _BATCH_HEAD_BYTES = _BATCH.size + _CHECKSUM.size
 
 
 class Header(NamedTuple):
-    """The first block of a segment."""
+    """What a segment says of itself."""
 
     use: int
     in_use: bool
@@ -50,13 +55,15 @@ class Header(NamedTuple):
     through: int
 
     def pack(self) -> bytes:
-        """Return the block, `BATCHES_AT` bytes."""
+        """Return its bytes, `FREED_AT` of them: one sector."""
         head = _HEADER.pack(_SEGMENT_MAGIC, self.use, self.in_use, self.first, self.through)
-        return (head + _CHECKSUM.pack(crc32(head))).ljust(BATCHES_AT, b"\0")
+        return (head + _CHECKSUM.pack(crc32(head))).ljust(FREED_AT, b"\0")
 
     @classmethod
     def unpack(cls, data: bytes) -> Header | None:
-        """Read the block; None when it is not as it was written."""
+        """Read what begins with such bytes; None when they are not as they were written."""
+        if len(data) < _HEADER.size + _CHECKSUM.size:
+            return None
         magic, use, in_use, first, through = _HEADER.unpack_from(data)
         checked = crc32(data[: _HEADER.size])
         if magic != _SEGMENT_MAGIC or _CHECKSUM.unpack_from(data, _HEADER.size)[0] != checked:
@@ -140,6 +147,17 @@ def batches(data: bytes, use: int) -> Iterator[Batch]:
         else:
             yield batch
             offset = batch.end
+
+
+def newest_use(data: bytes) -> int:
+    """Return the highest use of which a segment has a sound batch; 0 if it has none."""
+    places = range(BATCHES_AT, len(data) - _BATCH_HEAD_BYTES + 1, ALIGNMENT)
+    said = {
+        _BATCH.unpack_from(data, place)[1]
+        for place in places
+        if data.startswith(_BATCH_MAGIC, place)
+    }
+    return max((use for use in said if any(True for _ in batches(data, use))), default=0)
 
 
 def _batch_at(data: bytes, offset: int, use: int) -> Batch | None:

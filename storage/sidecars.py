@@ -38,7 +38,8 @@ class Sidecars:
             self._save(record_log)
 
     def _save(self, record_log: RecordLog) -> None:
-        if record_log.saving or record_log.owed or record_log.compacting:
+        # Of a log that lost its end the sidecar knows more than the log.
+        if record_log.saving or record_log.owed or record_log.compacting or record_log.is_cut:
             return
         record_log.saving = True
         record_log.sidecar_records = record_log.index.records

@@ -12,19 +12,18 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from storage.append import LogHeader
+from storage.attribution import LINE_BYTES_MIN, keys_about
 from storage.durable import Disk
 from storage.errors import DamagedRecord
-from storage.gap import read_gap
+from storage.gap import Gap, find_gap, read_gap
 from storage.index import unpack
-from storage.loading import keys_about
-from storage.record import ADDS, REMOVES, REPLACES, RecordError, halves, stated_length
+from storage.loading import own_sidecar
+from storage.record import ADDS, REMOVES, REPLACES, halves, stated_length
 from storage.record_log import RecordLog
 from storage.scan import Line, lines, misfit, read_header
 
 _TOMBSTONE_LINE_BYTES_MAX = 200
 """A tombstone is an id and a time; what is known to be longer was none."""
-_LINE_BYTES_MIN = 100
-"""No message is shorter: so many at most stood in a stretch that tells nothing any more."""
 
 _TOMBSTONE = re.compile(rb'\{"id":"(msg|thread)-[0-9a-f]{32}","deleted_at"')
 
@@ -58,7 +57,7 @@ class Survey:
         header: Its first line; None when that is unreadable.
         foreign: The file is another log's, as its header says.
         sealed: What it holds is sealed, as its header or one of its messages says.
-        gap: Lines that stood behind its end are lost.
+        gap: What is known of lines that stood behind its end and are lost.
         live: The newest sound version of each record, by key.
         tombstones: Sound ones, by the key of what they removed.
         doubtful: Sound versions of what a damaged line may have removed.
@@ -71,7 +70,7 @@ class Survey:
     header: LogHeader | None = None
     foreign: bool = False
     sealed: bool = False
-    gap: bool = False
+    gap: Gap | None = None
     live: dict[int, Place] = field(default_factory=dict)
     tombstones: dict[int, Place] = field(default_factory=dict)
     doubtful: dict[int, Place] = field(default_factory=dict)
@@ -83,7 +82,7 @@ class Survey:
     @property
     def is_sound(self) -> bool:
         """Tell whether the log is as it was written."""
-        return self.header is not None and not self.foreign and not self.gap and not self.damaged
+        return not (self.header is None or self.foreign or self.gap or self.damaged)
 
 
 def survey(log: RecordLog, disk: Disk, owner: str) -> Survey:
@@ -97,7 +96,7 @@ def survey(log: RecordLog, disk: Disk, owner: str) -> Survey:
     Raises:
         OSError: It cannot be read.
     """
-    found = Survey(gap=read_gap(disk, log.path) is not None)
+    found = Survey(gap=read_gap(disk, log.path))
     with disk.opened(log.path) as descriptor:
         start = 0
         try:
@@ -109,6 +108,8 @@ def survey(log: RecordLog, disk: Disk, owner: str) -> Survey:
             found.sealed = found.header.sealed is True
             found.generation = found.header.generation
             found.last_key, found.last_ms = found.header.last_key, found.header.last_ms
+            sidecar = own_sidecar(log, disk, descriptor, found.generation)
+            found.gap = find_gap(disk, log.path, sidecar, disk.size(descriptor))
         reader = _Reader(log, found)
         for line in lines(disk, descriptor, start, disk.size(descriptor)):
             reader.take(line)
@@ -183,24 +184,18 @@ class _Reader:
         return keys
 
 
-def _said(line: Line) -> int:
-    """Tell how long a damaged line says to be, in bytes; 0 when it cannot be told."""
-    try:
-        return stated_length(line.data, 0)
-    except (RecordError, IndexError):
-        return 0
-
-
 def _may_remove(line: Line) -> bool:
     """Tell whether a damaged line was a tombstone, for all that is known."""
-    return len(line.data) != _said(line) or len(line.data) <= _TOMBSTONE_LINE_BYTES_MAX
+    return (
+        len(line.data) != stated_length(line.data, 0) or len(line.data) <= _TOMBSTONE_LINE_BYTES_MAX
+    )
 
 
 def _adds_max(line: Line) -> int:
     """Tell how many records a damaged line may have added."""
-    if len(line.data) <= _said(line):
+    if len(line.data) <= stated_length(line.data, 0):
         return 0 if line.kind in REPLACES or line.kind in REMOVES else 1
-    return max(1, len(line.data) // _LINE_BYTES_MIN)
+    return max(1, len(line.data) // LINE_BYTES_MIN)
 
 
 def _ask_sidecar(log: RecordLog, disk: Disk, found: Survey) -> None:

@@ -14,11 +14,7 @@ from storage.checkpoint import Checkpointer
 from storage.clearing import clear
 from storage.committer import Committer
 from storage.compaction import Compactor
-from storage.datadir import ORG_NAME, ORGS, THREAD_FILE, org_path
-from storage.descriptors import Descriptors
-from storage.durable import Disk
-from storage.journal import Journal
-from storage.options import Options
+from storage.datadir import ORG_NAME, ORGS, THREAD_FILE, OpenDirectory, org_path
 from storage.reaper import Reaper
 from storage.record_log import RecordLog
 
@@ -30,25 +26,22 @@ class Upkeep:
 
     def __init__(
         self,
-        disk: Disk,
-        journal: Journal,
-        descriptors: Descriptors,
+        directory: OpenDirectory,
         committer: Committer,
         checkpointer: Checkpointer,
         executor: Executor,
-        options: Options,
-        time_of_day: Callable[[], float],
     ) -> None:
         """Take what it works on; all waiting for the disk happens on the executor."""
-        self._disk = disk
-        self._journal = journal
+        self._disk = directory.disk
+        self._journal = directory.journal
+        self._options = directory.options
         self._committer = committer
         self._checkpointer = checkpointer
         self._executor = executor
-        self._options = options
-        self._compactor = Compactor(disk, descriptors, committer, executor)
-        self._reaper = Reaper(disk, journal, descriptors, executor, options, time_of_day)
+        self._compactor = Compactor(directory, committer, executor)
+        self._reaper = Reaper(directory, executor)
         self._tasks: set[asyncio.Task[object]] = set()
+        self._clearing = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self._spawn(self._reaper.run(), "reaper")
 
@@ -130,9 +123,13 @@ class Upkeep:
             WriteRefused: Writes came so fast that a segment was never free.
             OSError: The disk fails.
         """
-        work = clear(self._journal, self._committer, self.checkpoint, self._executor)
         # A segment in hand is let go again though whoever asked has left.
-        await asyncio.shield(self._spawn(work, "clearing of the journal"))
+        await asyncio.shield(self._spawn(self._clear_journal(), "clearing of the journal"))
+
+    async def _clear_journal(self) -> None:
+        # One that goes on though its asker left would let go what the next one writes zeros upon.
+        async with self._clearing:
+            await clear(self._journal, self._committer, self.checkpoint, self._executor)
 
     async def organisations(self) -> list[str]:
         """Return every organisation that has a folder."""

@@ -48,9 +48,9 @@ class ServerProcess:
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.data_dir = data_dir
+        self._environ = dict(environ or {})
         self.port = 0
         data_dir.parent.mkdir(parents=True, exist_ok=True)
-        self._environ = environ or {}
         self._config = data_dir.with_suffix(".toml")
         self._config.write_text(config)
         self._lines: list[str] = []
@@ -76,6 +76,12 @@ class ServerProcess:
         return "".join(self._lines)
 
     @property
+    def pid(self) -> int:
+        """The running process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """Whether the process has not ended, of itself or otherwise."""
         return self._process is not None and self._process.poll() is None
@@ -86,7 +92,7 @@ class ServerProcess:
         process = subprocess.Popen(
             [*self._command("serve"), "--host", "127.0.0.1", "--port", str(self.port)],
             cwd=ROOT,
-            env={**_environment(), **self._environ},
+            env=_environment() | self._environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -25,6 +25,7 @@ FLOORS = ("cli", "server", "control", "dashboard", "vault", "web", "actors", "st
 # Rooms that every floor of ragen_actor may enter. They know nothing of the floors, but for what
 # stands here: keys are kept in lines of storage's format.
 ROOMS = {
+    "bounds": set(),
     "config": set(),
     "control_path": set(),
     "settings": set(),
@@ -32,6 +33,7 @@ ROOMS = {
     "schema": set(),
     "entropy": set(),
     "token_bucket": set(),
+    "upstream": set(),
     "keyring": {"storage"},
     "key_changes": {"storage"},
     "key_file": {"storage"},

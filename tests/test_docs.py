@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import shlex
 import subprocess
+import threading
 import tomllib
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,7 +21,7 @@ from ragen_actor.cli.exit_codes import Exit
 from ragen_actor.cli.serve import FIRST_ORG, FIRST_PROJECT, curl_line
 from ragen_actor.config import UNLIMITED_TIER, allowed, setting_type
 from ragen_actor.schema import limits
-from ragen_actor.settings import SECTIONS, Config, Server, default_tiers
+from ragen_actor.settings import SECTIONS, TIER_SECTIONS, Config, Server, default_tiers
 from ragen_actor.web import connections
 from ragen_actor.web.error_map import TABLE
 from ragen_actor.web.routes import DOCUMENTED
@@ -30,10 +33,11 @@ ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
 ADRS = sorted((ROOT / "docs" / "adr").glob("*.md"))
 DOCUMENTS = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CHANGELOG.md", *ADRS]
 ADR_SECTIONS = ["Context", "Decision", "Consequences", "What would change our mind"]
+REPLY = "Parcel 18 is on its way to you."
 BASE_URL, KEY = "http://127.0.0.1:8080", "sk-ragen-YOUR-KEY"
 SETTINGS = [
     *((section, key) for section, kind in SECTIONS.items() for key in kind.__struct_fields__),
-    *(("tiers", tier) for tier in default_tiers()),
+    *((section, tier) for section in TIER_SECTIONS for tier in default_tiers()),
 ]
 
 
@@ -95,10 +99,10 @@ def test_every_setting_stands_in_the_readme_with_its_default_and_bound(
     assert name in rows, f"README.md lacks {name} among the settings"
     _, default, unit, bound, meaning, price = rows[name]
     built_in = getattr(Config(), section)
-    value = built_in[key] if section == "tiers" else getattr(built_in, key)
+    value = built_in[key] if section in TIER_SECTIONS else getattr(built_in, key)
     shown = tomllib.loads(f"value = {plain(default)}")["value"]
     assert shown == (list(value) if isinstance(value, tuple) else type(shown)(value))
-    must_stay = (section, key) == ("tiers", UNLIMITED_TIER)
+    must_stay = section in TIER_SECTIONS and key == UNLIMITED_TIER
     assert plain(bound) == ("0" if must_stay else allowed(setting_type(section, key)))
     assert unit and meaning and price
 
@@ -175,11 +179,39 @@ def test_the_first_command_is_shown_as_the_server_prints_it() -> None:
     assert f"  {curl_line(BASE_URL, found[0])}\n" in shown
 
 
+@pytest.fixture
+def upstream() -> Iterator[str]:
+    """A model that has one answer; its base URL."""
+
+    class Model(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            message = {"role": "assistant", "content": REPLY}
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            answer = {"id": "c", "object": "chat.completion", "created": 1, "model": "m"}
+            body = json.dumps({**answer, "choices": [choice]}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Model) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+        serving.join()
+
+
 def test_the_python_of_the_readme_prints_what_it_says(
-    start_server: Callable[..., ServerProcess], capsys: pytest.CaptureFixture[str]
+    start_server: Callable[..., ServerProcess], upstream: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     owner = KeyOwner(org=FIRST_ORG, project=FIRST_PROJECT)
-    server = start_server(owners=(owner,))
+    server = start_server(owners=(owner,), config=f'[upstream]\nbase_url = "{upstream}"')
     examples = re.findall(r"^```python\n(.*?)^```\n\n```text\n(.*?)^```$", README, re.S | re.M)
     assert len(examples) == len(blocks("python"))
     names: dict[str, object] = {}
@@ -205,7 +237,17 @@ def test_the_backup_lines_of_the_readme_make_sound_copies(
         assert main(["check", "--data-dir", str(copy)]) == Exit.FINE
 
 
-@pytest.mark.parametrize("promise", [row[1] for row in (*table("promise"), *table("figure"))])
+KEPT_BY = [
+    *(row[1] for row in (*table("promise"), *table("figure"))),
+    *(each for row in table("durability") for each in row[1].split("; ")),
+]
+
+
+def test_there_are_six_promises_of_durability() -> None:
+    assert len(table("durability")) == 6
+
+
+@pytest.mark.parametrize("promise", KEPT_BY)
 def test_every_promise_names_a_test_that_exists(promise: str) -> None:
     found = re.fullmatch(r"\[`(tests/\S+\.py)::(test_\w+)`\]\((\S+)\)", promise)
     assert found, f"no link to a test: {promise}"

@@ -51,7 +51,7 @@ def inside(tmp_path: Path) -> Iterator[Inside]:
         storage = await Storage.open(open_files.storage_options(config))
         keyring = Keyring(data_dir / KEYS_FILE)
         keyring.load()
-        gate = server._gate(config, keyring)
+        gate = server._gate(config, keyring, config.server.connections_max)
         registry = server._registry(config, storage)
         gate.api = Api(registry, keyring, config.server.messages_per_create_max)
         return storage, gate

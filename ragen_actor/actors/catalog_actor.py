@@ -155,8 +155,8 @@ class CatalogActor(Actor):
             sealed=True if encrypted else msgspec.UNSET,
         )
         try:
-            entry = self._entry(data, encrypted.key if encrypted else b"")
-            appends = [thread_log.header(header), *turns, *entry]
+            entry = self.log.add(self.log.next_number, data, encrypted.key if encrypted else b"")
+            appends = [*self._first_line(), thread_log.header(header), *turns, entry]
         except RecordError as error:
             raise thread_too_long() from error
 
@@ -168,12 +168,16 @@ class CatalogActor(Actor):
 
         self._commit(envelope, appends, committed)
 
-    def _entry(self, data: bytes, key: bytes) -> list[Append]:
-        """The line of a new thread, and before the first one the catalogue's own header."""
+    def _first_line(self) -> list[Append]:
+        """Before the first thread of all, return the header of the catalogue.
+
+        As the first of its unit it also makes the catalogue's file before there is a folder for
+        threads beside it: so a copy that has passed by the one has not seen the other either.
+        """
         log = self.log
-        first = not log.end and not log.pending
-        header = [log.header(LogHeader(id=self.org, org=self.org))] if first else []
-        return [*header, log.add(log.next_number, data, key)]
+        if log.end or log.pending > 1:
+            return []
+        return [log.header(LogHeader(id=self.org, org=self.org))]
 
     def _new_id(self) -> tuple[str, int]:
         """Return a new thread's id, greater than all before, and its creation time.
@@ -182,6 +186,8 @@ class CatalogActor(Actor):
         counters: time then goes on from the newest thread's.
         """
         ms = int(self.world.clock() * 1000)
-        self._newest_key = key = max(ms * _COUNTERS, self._newest_key + 1)
+        # The log's own may have come later: a line that its file owed when this actor woke.
+        newest = max(self._newest_key, self.log.index.last_key)
+        self._newest_key = key = max(ms * _COUNTERS, newest + 1)
         ms, counter = divmod(key, _COUNTERS)
         return schema.make_thread_id(ms, counter, self.world.random(64)), ms

@@ -61,12 +61,7 @@ async def sweep(storage: Storage, registry: Registry, report: Report, *, now: bo
     if now:
         report.step = "settling the journal"
         await _checkpoint(storage)
-    report.step = "removing files of deleted threads"
-    try:
-        report.removed = await storage.upkeep.reap(now=now)
-    except OSError as error:
-        log.error("%s", error)
-        report.failed += 1
+    await _reap(storage, report, now=now)
     report.step = "compacting"
     for org in await storage.upkeep.organisations():
         async for thread_ids in storage.upkeep.thread_ids(org):
@@ -76,8 +71,11 @@ async def sweep(storage: Storage, registry: Registry, report: Report, *, now: bo
         # Only now does it know of no removed file any more.
         await _count(registry, report, compact_catalog(registry, org, now=now))
     if now:
-        report.step = "clearing the journal"
+        report.step = "settling the journal"
         await _checkpoint(storage)
+        # Threads that were deleted before their turn had come took deleted messages with them.
+        await _reap(storage, report, now=True)
+        report.step = "clearing the journal"
         await storage.upkeep.clear_journal()
         report.aside = await storage.upkeep.count_aside()
     report.step = ""
@@ -116,6 +114,15 @@ async def compact_catalog(registry: Registry, org: str, *, now: bool) -> int | N
         RagenError: It cannot be opened, or the server stops.
     """
     return msgspec.json.decode(await registry.ask_catalog(org, Compact(now)), type=int | None)
+
+
+async def _reap(storage: Storage, report: Report, *, now: bool) -> None:
+    report.step = "removing files of deleted threads"
+    try:
+        report.removed += await storage.upkeep.reap(now=now)
+    except OSError as error:
+        log.error("%s", error)
+        report.failed += 1
 
 
 async def _count(registry: Registry, report: Report, compaction: Awaitable[int | None]) -> None:

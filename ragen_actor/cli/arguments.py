@@ -100,7 +100,7 @@ each; running it again finds nothing to do. What it cannot bring back:
 
   messages on a damaged line             gone from their thread; all others keep their order and ids
   a thread whose file is gone            served empty; restore the file from a backup instead
-  a thread whose catalogue line is gone  listed again, without its title and metadata
+  a thread whose catalogue line is gone  listed again, without title, metadata and key
   a message or thread that a damaged     taken out too, and kept aside: what was deleted must not
   line may have deleted                  come back
 

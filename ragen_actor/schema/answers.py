@@ -1,9 +1,11 @@
-"""Answers put together from bytes: pages of stored objects, and what a delete returns."""
+"""Answers beside the objects themselves: pages of them, what a delete returns, and errors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
+
+import msgspec
 
 _ID_AT: Final = len(b'{"id":"')
 _ID_LENGTH_MAX: Final = 80  # "thread_" and 64 characters, with room
@@ -47,3 +49,22 @@ def deleted_thread(thread_id: str) -> bytes:
 def deleted_message(message_id: str) -> bytes:
     """Return the answer to a message's delete; the id is a well-formed one."""
     return b'{"id":"%b","object":"thread.message.deleted","deleted":true}' % message_id.encode()
+
+
+class _Error(msgspec.Struct):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class _Body(msgspec.Struct):
+    error: _Error
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def error_body(message: str, kind: str, param: str | None = None, code: str | None = None) -> bytes:
+    """Return an error in OpenAI's shape."""
+    return _encode(_Body(_Error(message, kind, param, code)))

@@ -59,8 +59,10 @@ class DataKeys:
         self._cache_keys_max = cache_keys_max
         self._clock = clock
         self._random = random
+        # All are kept for the same time, so the oldest, in front, ends first.
         self._known: OrderedDict[_Known, tuple[bytes, float]] = OrderedDict()
         self._asked: dict[_Known, asyncio.Task[bytes]] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         """Count the keys that are remembered."""
@@ -95,13 +97,12 @@ class DataKeys:
         name = (org, stored)
         found = self._known.get(name)
         if found is not None and found[1] > self._clock():
-            self._known.move_to_end(name)
             return found[0]
         asked = self._asked.get(name)
         if asked is None:
             asked = asyncio.create_task(self._unwrap(name), name="unwrap")
             self._asked[name] = asked
-            asked.add_done_callback(lambda _: self._asked.pop(name, None))
+            asked.add_done_callback(lambda task: self._answered(name, task))
         # An asker that leaves must not take the key away from those who wait with it.
         return await asyncio.shield(asked)
 
@@ -124,6 +125,17 @@ class DataKeys:
             return None
         return encode_wrapped(WrappedKey(made.master, wrapped.id, made.blob))
 
+    def close(self) -> None:
+        """Forget every key."""
+        self._known.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _answered(self, name: _Known, task: asyncio.Task[bytes]) -> None:
+        del self._asked[name]
+        if not task.cancelled():
+            task.exception()  # Everybody who asked may have left, and nobody look at it.
+
     async def _unwrap(self, name: _Known) -> bytes:
         org, stored = name
         wrapped = decode_wrapped(stored)
@@ -140,11 +152,22 @@ class DataKeys:
         return found
 
     def _remember(self, name: _Known, key: bytes) -> None:
-        now = self._clock()
-        # All are kept for the same time, so those that end first lie in front, unless used since.
         self._known.pop(name, None)
-        self._known[name] = (key, now + self._cache_seconds)
-        for old in [each for each, (_, until) in self._known.items() if until <= now]:
-            del self._known[old]
+        self._known[name] = (key, self._clock() + self._cache_seconds)
         while len(self._known) > self._cache_keys_max:
             self._known.popitem(last=False)
+        if self._timer is None:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._cache_seconds, self._forget_old)
+
+    def _forget_old(self) -> None:
+        """Forget what is too old also when nobody asks for anything."""
+        self._timer = None
+        now = self._clock()
+        while self._known and next(iter(self._known.values()))[1] <= now:
+            self._known.popitem(last=False)
+        if self._known:
+            self._look_again()

@@ -31,7 +31,7 @@ class MasterKeyUnavailable(Unavailable):
 
 
 class MasterKeyMissing(RagenError):
-    """This server has no master key of that id, so what it protects stays closed.
+    """There is no master key of that id here, so what it protects stays closed.
 
     Attributes:
         key_id: The master key's.
@@ -39,8 +39,8 @@ class MasterKeyMissing(RagenError):
 
     def __init__(self, key_id: str) -> None:
         super().__init__(
-            f"This thread is encrypted under the master key '{key_id}', which this server does "
-            "not have. Give it that key to read the thread.",
+            f"There is no master key '{key_id}' here. Give the server that key to open what is "
+            "encrypted under it.",
             code="master_key_missing",
         )
         self.key_id = key_id

@@ -54,7 +54,7 @@ _UNREACHABLE = (aws.HTTPClientError, aws.ConnectionError, TimeoutError)
 
 # At the level debug these log every answer's body, and with it the unwrapped keys.
 for _talkative in ("aiobotocore", "botocore"):
-    logging.getLogger(_talkative).setLevel(logging.INFO)
+    logging.getLogger(_talkative).setLevel(logging.WARNING)
 
 
 class KmsMasterKey:
@@ -77,7 +77,7 @@ class KmsMasterKey:
             async with asyncio.timeout(SECONDS_MAX):
                 await self._client(self._key_id)
         except (aws.BotoCoreError, TimeoutError) as error:
-            log.warning("no client for AWS KMS yet: %s", error)
+            log.warning("AWS KMS cannot be asked yet: %s", error)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -129,8 +129,6 @@ class KmsMasterKey:
             async with asyncio.timeout(SECONDS_MAX), self._calls:
                 return await ask(await self._client(key_id))
         except (aws.NoCredentialsError, aws.CredentialRetrievalError):
-            # The client was made without them, and would never look again.
-            self._clients.pop(_region(key_id), None)
             error: RagenError = MasterKeyRefused(key_id, "the server has no AWS credentials")
         except _UNREACHABLE as reason:
             error = MasterKeyUnavailable(key_id, f"AWS KMS does not answer ({_name(reason)})")
@@ -146,7 +144,11 @@ class KmsMasterKey:
         async with self._opening:
             client = self._clients.get(region)
             if client is None:
-                making = get_session().create_client("kms", region_name=region, config=_CONFIG)
+                session = get_session()
+                if await session.get_credentials() is None:
+                    # A client that was made without them would never look for them again.
+                    raise aws.NoCredentialsError
+                making = session.create_client("kms", region_name=region, config=_CONFIG)
                 client = self._clients[region] = await self._stack.enter_async_context(making)
         return client
 

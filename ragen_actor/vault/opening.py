@@ -56,7 +56,8 @@ class MasterKeys:
             await self.kms.start()
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Forget every key and close every connection."""
+        self.data_keys.close()
         if self.kms is not None:
             await self.kms.close()
 

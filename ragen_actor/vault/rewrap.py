@@ -18,7 +18,12 @@ from ragen_actor.actors import Registry
 from ragen_actor.actors.sealed import GetSealedThread, ListSealedThreads, ReplaceKey, read_page
 from ragen_actor.errors import RagenError, ThreadNotFound
 from ragen_actor.vault.data_keys import DataKeys
-from ragen_actor.vault.errors import EncryptionOff, MasterKeyUnavailable
+from ragen_actor.vault.errors import (
+    EncryptionOff,
+    MasterKeyMissing,
+    MasterKeyRefused,
+    MasterKeyUnavailable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -57,13 +62,13 @@ async def rewrap(registry: Registry, keys: DataKeys, report: RewrapReport) -> No
     Raises:
         EncryptionOff: There is no master key to move them to.
         MasterKeyUnavailable: A master key cannot be reached; what was done stays done.
+        MasterKeyRefused: The new master key may not be used.
+        MasterKeyMissing: There is no such key as the new one.
         RagenError: The server stops, or a catalogue cannot be read.
     """
     if keys.wraps_with is None:
         raise EncryptionOff
     report.master = keys.wraps_with
-    # Should the master key be of no use, this says so before anything is touched.
-    await keys.new("rewrap")
     in_hand: list[tuple[str, str, bytes]] = []
     async for each in _encrypted(registry, report):
         in_hand.append(each)
@@ -111,13 +116,18 @@ async def _move_all(
     for (_, thread_id, _), outcome in zip(threads, outcomes, strict=True):
         if isinstance(outcome, bool):
             report.moved += outcome
-        elif isinstance(outcome, RagenError) and not isinstance(outcome, MasterKeyUnavailable):
-            if registry.is_closing:
-                raise outcome
+        elif isinstance(outcome, RagenError) and not _ends_it(outcome, registry, keys):
             log.error("%s was not rewrapped: %s", thread_id, outcome.message)
             report.failed += 1
         else:
             raise outcome
+
+
+def _ends_it(error: RagenError, registry: Registry, keys: DataKeys) -> bool:
+    """Tell whether what befell one thread would befall all others."""
+    if isinstance(error, MasterKeyRefused | MasterKeyMissing):
+        return error.key_id == keys.wraps_with
+    return registry.is_closing or isinstance(error, MasterKeyUnavailable)
 
 
 async def _move(

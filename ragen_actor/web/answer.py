@@ -15,9 +15,11 @@ from ragen_actor.web.exchange import Exchange
 API_VERSION = "2020-10-01"
 
 _LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
-_FIXED = (
-    f"openai-version: {API_VERSION}\r\nx-content-type-options: nosniff\r\nServer: ragen-actor\r\n"
-)
+DEFAULTS = {"openai-version": API_VERSION}
+"""Header fields of every answer of this server's own."""
+ALWAYS = {"x-content-type-options": "nosniff", "Server": "ragen-actor"}
+"""Header fields of every answer, also of those that are passed on."""
+_FIXED = "".join(f"{name}: {text}\r\n" for name, text in (DEFAULTS | ALWAYS).items())
 _date_of = (0, "")
 
 

@@ -1,4 +1,4 @@
-"""Request bodies: whole, or refused, within bounds of size, of time and of memory."""
+"""Request bodies: whole or in pieces, or refused, within bounds of size, time and memory."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from aiohttp import ClientPayloadError, StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ragen_actor.errors import InvalidRequest, RagenError, Unavailable
+
+PIECE_BYTES = 64 * 1024
+"""What a body that is read in pieces must bring in the time that a whole one has."""
 
 
 class BodyTooLarge(RagenError):
@@ -69,6 +72,26 @@ class Bodies:
         self.hold(length)
         return length
 
+    def pieces(self, request: web.BaseRequest, bytes_max: int) -> bytes | Pieces | None:
+        """Return a body that is passed on as it comes; it takes no room here.
+
+        Args:
+            request: Of any method.
+            bytes_max: Of the body.
+
+        Returns:
+            The body itself if it has arrived already; None if the request has none.
+
+        Raises:
+            BodyTooLarge: It says that it is too long.
+        """
+        content, length = request.content, request.content_length
+        if length is not None and length > bytes_max:
+            raise BodyTooLarge(bytes_max)
+        if content.is_eof() and content.exception() is None:
+            return content.read_nowait() or (None if length is None else b"")
+        return Pieces(request, bytes_max=bytes_max, seconds_max=self._seconds_max)
+
     def hold(self, room: int) -> None:
         """Keep that much room in memory, until it is given back.
 
@@ -103,12 +126,74 @@ class Bodies:
             raise BodyTooSlow(
                 f"The request body did not arrive within {self._seconds_max:g} seconds."
             ) from None
-        except (web.RequestPayloadError, ClientPayloadError, HttpProcessingError) as error:
-            content.feed_eof()  # Nobody is to read on.
-            raise BrokenBody(f"The request body could not be read: {_line(error)}") from None
+        except _BROKEN as error:
+            raise _broken(content, error) from None
         if len(body) > self.bytes_max:
             raise BodyTooLarge(self.bytes_max)
         return body
+
+
+class Pieces:
+    """A body piece by piece, for whoever asks for the next when it is done with the last.
+
+    Args:
+        request: Whose body it is.
+        bytes_max: Of the whole.
+        seconds_max: For each `PIECE_BYTES`, less what the asker takes in between.
+    """
+
+    def __init__(self, request: web.BaseRequest, *, bytes_max: int, seconds_max: float) -> None:
+        self._request = request
+        self._bytes_max = bytes_max
+        self._seconds_max = seconds_max
+        self._left = seconds_max
+        self._length = 0
+
+    def __aiter__(self) -> Pieces:
+        """Return itself: a body is read once."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next piece.
+
+        Raises:
+            BodyTooLarge: The whole is longer than it may be.
+            BodyTooSlow: Too little of it came in time.
+            BrokenBody: Its framing is broken.
+            ConnectionError: The client has left.
+        """
+        content = self._request.content
+        if not self._length:
+            await _continue(self._request)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            async with asyncio.timeout(self._left):
+                piece = await content.readany()
+        except TimeoutError:
+            raise BodyTooSlow(
+                f"Less than {PIECE_BYTES} bytes of the request body arrived within "
+                f"{self._seconds_max:g} seconds."
+            ) from None
+        except _BROKEN as error:
+            raise _broken(content, error) from None
+        if not piece:
+            raise StopAsyncIteration
+        self._left -= loop.time() - started
+        if (self._length + len(piece)) // PIECE_BYTES > self._length // PIECE_BYTES:
+            self._left = self._seconds_max
+        self._length += len(piece)
+        if self._length > self._bytes_max:
+            raise BodyTooLarge(self._bytes_max)
+        return piece
+
+
+_BROKEN = (web.RequestPayloadError, ClientPayloadError, HttpProcessingError)
+
+
+def _broken(content: StreamReader, error: Exception) -> BrokenBody:
+    content.feed_eof()  # Nobody is to read on.
+    return BrokenBody(f"The request body could not be read: {_line(error)}")
 
 
 async def _read(content: StreamReader, bytes_max: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -26,6 +27,7 @@ class Connection(web.RequestHandler):
             when none is awaited.
         body_since: Since when the fast path waits for the rest of a body; 0.0 if it does not.
         held: What a client that waits to be served has sent already; None once it is served.
+        on_lost: Called once the client is gone; None while nobody has to know at once.
         peer: The address of the other end.
     """
 
@@ -41,6 +43,7 @@ class Connection(web.RequestHandler):
         "body_since",
         "head_since",
         "held",
+        "on_lost",
         "peer",
     )
 
@@ -59,6 +62,7 @@ class Connection(web.RequestHandler):
         self.head_since = 0.0
         self.body_since = 0.0
         self.held: bytes | None = None
+        self.on_lost: Callable[[], None] | None = None
         self.peer: str | None = None
         self._unread = 0
         self._unread_since = 0.0
@@ -84,6 +88,12 @@ class Connection(web.RequestHandler):
         super().connection_made(transport)
         name = self.peername
         self.peer = str(name[0]) if isinstance(name, tuple) else None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Tell whoever works for this client that it is gone."""
+        if self.on_lost is not None:
+            self.on_lost()
+        super().connection_lost(exc)
 
     def serve(self) -> None:
         """Go on with what was sent while there was no room."""

@@ -1,14 +1,22 @@
-"""THE TABLE: what each failure is called in HTTP, and the body that tells it."""
+"""THE TABLE: what each failure is called in HTTP, and the headers that go with it."""
 
 from __future__ import annotations
 
 from math import ceil
 
-import msgspec
-
 from ragen_actor import errors
+from ragen_actor.schema.answers import error_body
 from ragen_actor.web import routes
 from ragen_actor.web.body import BodyTooLarge, BodyTooSlow, UnsupportedEncoding
+
+__all__ = [
+    "INVALID_REQUEST",
+    "SERVER_ERROR",
+    "TABLE",
+    "error_body",
+    "error_headers",
+    "status_and_type",
+]
 
 INVALID_REQUEST = "invalid_request_error"
 SERVER_ERROR = "server_error"
@@ -26,33 +34,17 @@ TABLE: dict[type[errors.RagenError], tuple[int, str]] = {
     errors.RateLimited: (429, "requests"),
     errors.Damaged: (500, SERVER_ERROR),
     errors.StorageFailed: (500, SERVER_ERROR),
+    errors.NotConfigured: (501, SERVER_ERROR),
+    errors.UpstreamFailed: (502, SERVER_ERROR),
     errors.Unavailable: (503, SERVER_ERROR),
+    errors.UpstreamTooSlow: (504, SERVER_ERROR),
     errors.RagenError: (500, SERVER_ERROR),
 }
-
-
-class _Error(msgspec.Struct):
-    message: str
-    type: str
-    param: str | None
-    code: str | None
-
-
-class _Body(msgspec.Struct):
-    error: _Error
-
-
-_encode = msgspec.json.Encoder().encode
 
 
 def status_and_type(error: errors.RagenError) -> tuple[int, str]:
     """Look an error up in the table."""
     return next(TABLE[each] for each in type(error).__mro__ if each in TABLE)
-
-
-def error_body(message: str, kind: str, param: str | None = None, code: str | None = None) -> bytes:
-    """Return an error in OpenAI's shape."""
-    return _encode(_Body(_Error(message, kind, param, code)))
 
 
 def error_headers(error: errors.RagenError) -> dict[str, str]:
@@ -62,7 +54,7 @@ def error_headers(error: errors.RagenError) -> dict[str, str]:
             return {"WWW-Authenticate": "Bearer"}
         case routes.WrongMethod():
             return {"Allow": ", ".join(error.allowed)}
-        case errors.OutcomeUnknown():
+        case errors.OutcomeUnknown() | errors.NotConfigured():
             return {"x-should-retry": "false"}
         case errors.Refused():
             wait_ms = error.retry_after_ms

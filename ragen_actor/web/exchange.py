@@ -38,7 +38,8 @@ class Exchange:
         keeps_open: Whether another request may follow on the connection.
         key: Whose it is, once that is known.
         taken: What its key has left, once a token was asked for.
-        route: Where its path leads, once that is known.
+        route: Where its path leads, once that is known; not set for what is passed on.
+        tail: What of its path is the upstream's; None for what is answered here.
     """
 
     __slots__ = (
@@ -52,6 +53,7 @@ class Exchange:
         "query",
         "route",
         "started",
+        "tail",
         "taken",
         "version",
     )
@@ -81,6 +83,7 @@ class Exchange:
         self.keeps_open = keeps_open
         self.key: Key | None = None
         self.taken: Taken | None = None
+        self.tail: str | None = None
 
 
 def _origin_form(target: str) -> str:

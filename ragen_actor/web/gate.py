@@ -19,6 +19,7 @@ from ragen_actor.actors.mailbox import Reply
 from ragen_actor.errors import RagenError, RateLimited, Unauthenticated, Unavailable
 from ragen_actor.keyring import Key, Keyring
 from ragen_actor.token_bucket import TokenBuckets, rate_limit_headers, rate_limit_message
+from ragen_actor.upstream import Relayed
 from ragen_actor.web import routes
 from ragen_actor.web.access import AccessLog
 from ragen_actor.web.answer import Answer, render
@@ -33,6 +34,7 @@ from ragen_actor.web.error_map import (
     status_and_type,
 )
 from ragen_actor.web.exchange import Exchange, Fields
+from ragen_actor.web.generation import Generation
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ class Gate:
         bodies: What bounds the bodies in memory.
         buckets: The tokens of all keys.
         clock: Seconds, never going back.
+        generation: What is passed on to the upstream.
         draining: The server stops: it answers what it has begun, and refuses the rest.
         dashboard: Answers what browsers ask at and below `DASHBOARD`; None if it is off.
     """
@@ -66,6 +69,7 @@ class Gate:
         keyring: Keyring,
         buckets: TokenBuckets,
         bodies: Bodies,
+        generation: Generation,
         cors: Cors,
         access_log: AccessLog | None,
         clock: Callable[[], float] = time.monotonic,
@@ -74,6 +78,7 @@ class Gate:
         self.draining = False
         self.dashboard: Visitors | None = None
         self.bodies = bodies
+        self.generation = generation
         self.clock = clock
         self._keyring = keyring
         self.buckets = buckets
@@ -95,12 +100,23 @@ class Gate:
                 rendered = self._render(exchange, 204, b"", self._cors.preflight(exchange.fields))
             else:
                 self.admit(exchange)
+                if exchange.tail is not None:
+                    return await self._pass_on(request, exchange)
                 rendered = self.answer(exchange, await self._read_and_ask(request, exchange))
         except ConnectionError:
             raise
         except Exception as error:
             rendered = self.refuse(exchange, error)
         return Answer(request, rendered, keeps_open=exchange.keeps_open)
+
+    async def _pass_on(self, request: web.BaseRequest, exchange: Exchange) -> Relayed:
+        self._reach()
+        cors = self._cors.headers(exchange.fields) if self._cors.is_on else {}
+        relayed = await self.generation.pass_on(request, exchange, cors)
+        exchange.id = relayed.request_id
+        if self._access_log is not None:
+            self._access_log.write(exchange, relayed.status, self.clock() - exchange.started)
+        return relayed
 
     async def _read_and_ask(self, request: web.BaseRequest, exchange: Exchange) -> bytes:
         reply: Future[bytes] = get_running_loop().create_future()
@@ -121,10 +137,12 @@ class Gate:
         Raises:
             RagenError: It is not let in.
         """
-        exchange.route = routes.find(exchange.method, exchange.path)
+        exchange.tail = self.generation.find(exchange.method, exchange.path)
+        if exchange.tail is None:
+            exchange.route = routes.find(exchange.method, exchange.path)
         exchange.key = key = self.key(exchange.fields)
         foreign = _is_foreign(key, exchange.fields)
-        taken = self.buckets.take(key.hash, key.tier, exchange.started)
+        taken = self._buckets_of(exchange).take(key.hash, key.tier, exchange.started)
         if foreign:
             exchange.taken = taken if taken.allowed else None  # It is no refusal for the rate.
             raise Unauthenticated(
@@ -164,7 +182,7 @@ class Gate:
         status, kind = status_and_type(error)
         key = exchange.key
         if isinstance(error, Unavailable) and exchange.taken is not None and key is not None:
-            exchange.taken = self.buckets.give_back(key.hash, key.tier, self.clock())
+            exchange.taken = self._buckets_of(exchange).give_back(key.hash, key.tier, self.clock())
         if isinstance(error, BrokenBody | BodyTooLarge | BodyTooSlow):
             exchange.keeps_open = False
         message = error.message if status != 500 else f"{error.message} ({exchange.id})"
@@ -220,6 +238,9 @@ class Gate:
         if self._cors.is_on:
             extra = {**self._cors.headers(exchange.fields), **extra}
         return render(exchange, status, body, extra, seconds=seconds)
+
+    def _buckets_of(self, exchange: Exchange) -> TokenBuckets:
+        return self.buckets if exchange.tail is None else self.generation.buckets
 
     def _reach(self) -> Api:
         if self.draining:

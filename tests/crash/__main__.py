@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from tests.crash.faults import Counts
 from tests.crash.histories import run_history
+from tests.crash.points import named
 
 CHUNK = 50
 
@@ -94,6 +95,8 @@ def _report(counts: Counts) -> None:
     ):
         print(f"{title}: {sum(numbers.values())}")
         print("  " + ", ".join(_ordered(numbers)))
+
+    print(f"crash points: {len(counts.points)} at which a history ended, of {2 * len(named())}")
 
 
 def _ordered(numbers: Counter[str]) -> list[str]:

@@ -79,7 +79,12 @@ class FakeDisk(Hazards, Disk):
     def write(self, descriptor: int, data: bytes, offset: int) -> None:
         opened = self._open[descriptor]
         self._begin("write", opened.path, lambda part: self._partly(opened, data, offset, part))
-        opened.file.write(offset, data)
+        cut = self._rng.randrange(len(data) + 1) if data and self._rng.random() < 0.1 else 0
+        if cut:
+            # Nothing keeps a reader, least of all one that copies, from seeing half a write.
+            opened.file.write(offset, data[:cut])
+            self._stand()
+        opened.file.write(offset + cut, data[cut:])
         self._end("write", opened.path, f"{offset}+{len(data)}")
 
     def write_durable(self, descriptor: int, data: bytes, offset: int) -> None:

@@ -20,6 +20,10 @@ class FakePath:
     def __str__(self) -> str:
         return "/simulated"
 
+    @property
+    def name(self) -> str:
+        return os.path.basename(self._path)
+
     def rglob(self, pattern: str) -> list[FakePath]:
         end = pattern.removeprefix("*")
         return [

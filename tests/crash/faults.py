@@ -49,6 +49,7 @@ class Counts:
     histories: int = 0
     lives: Counter[str] = field(default_factory=Counter)
     crashes: Counter[str] = field(default_factory=Counter)
+    points: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     units: Counter[str] = field(default_factory=Counter)
 
@@ -57,6 +58,7 @@ class Counts:
         self.histories += other.histories
         self.lives.update(other.lives)
         self.crashes.update(other.crashes)
+        self.points.update(other.points)
         self.faults.update(other.faults)
         self.units.update(other.units)
 

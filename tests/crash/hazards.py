@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from hashlib import blake2b
 
+from tests.crash import points
 from tests.crash.faults import CHANGES, SHORT, Counts, Faults
 from tests.crash.schedule import Crash, Scheduler
 
@@ -41,7 +42,8 @@ class Hazards:
         calls: How many calls there were that can fail.
         changes: How many of them could leave something behind.
         crash_at: The change at which the process ends, counted from 1; 0 is never.
-        crash_in: The call that it must be at; the first such one from `crash_at` on.
+        crash_in: The call that it must be at, or the named point; the first such one from
+            `crash_at` on.
         faults: What fails.
         sound: Nothing is traced, counted or failed: the tests themselves look.
     """
@@ -65,6 +67,7 @@ class Hazards:
         self._trace = trace or Trace()
         self._counts = counts or Counts()
         self._dead = False
+        self._point = ""
 
     def die(self) -> None:
         """End the process here."""
@@ -93,15 +96,15 @@ class Hazards:
         assert self._scheduler is not None
         self._scheduler.pause()
         self.calls += 1
+        self._point = points.point(call, self._scheduler.origin) if call in points.CALLS else ""
         if call in CHANGES:
             self.changes += 1
-            if 0 < self.crash_at <= self.changes and self.crash_in in ("", call):
-                during = partly is not None and self._rng.random() < 0.6
+            if self._is_due(call, f"before {self._point}"):
+                during = not self.crash_in.startswith("before") and self._rng.random() < 0.6
                 if during and partly is not None:
                     partly(self._rng.random())
-                self._counts.crashes[f"{'in' if during else 'before'} {call}"] += 1
-                self._note(f"crash {'in' if during else 'before'} {call} {path}")
-                self.die()
+                    self._crash("in", call, path)
+                self._crash("before", call, path)
         error = self.faults.strike(call, self.calls, self._rng)
         if error is None:
             return
@@ -117,12 +120,29 @@ class Hazards:
     def _end(self, call: str, path: str, what: str = "") -> None:
         if self.sound:
             return
-        self._note(f"{call} {path} {what}")
+        self._note(f"{call} {path} {what} {self._point and f'[{self._point}]'}".rstrip())
         soon = self.changes + 1 == self.crash_at and not self.crash_in
-        if soon and self._rng.random() < 0.3:
-            self._counts.crashes[f"after {call}"] += 1
-            self._note(f"crash after {call} {path}")
-            self.die()
+        if (soon and self._rng.random() < 0.3) or self._is_due(f"after {self._point}"):
+            self._crash("after", call, path)
+
+    def _is_due(self, *places: str) -> bool:
+        """Tell whether the process is to end at one of these places."""
+        reached = 0 < self.crash_at <= self.changes
+        return reached and (self.crash_in in places or (not self.crash_in and len(places) > 1))
+
+    def _crash(self, when: str, call: str, path: str) -> None:
+        self._counts.crashes[f"{when} {call}"] += 1
+        if self._point:
+            self._counts.points[f"{when} {self._point}"] += 1
+        self._note(f"crash {when} {self._point or call} {path}")
+        self.die()
+
+    def _stand(self) -> None:
+        """Let others go on in the middle of a call."""
+        if self._scheduler is not None and not self.sound:
+            self._scheduler.pause(always=True)
+            if self._dead:
+                raise Crash
 
     def _take_time(self) -> None:
         if self._scheduler is not None and not self.sound:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import Callable, Sequence
 
-from storage import Options, Storage
+from storage import Storage, WriteFailed, WriteRefused
+from tests.crash.askers import Askers
 from tests.crash.copying import Copier
 from tests.crash.environment import checking, simulated
 from tests.crash.fake_disk import FakeDisk
@@ -26,12 +28,17 @@ from tests.crash.schedule import Crash, Deadlock, Scheduler
 from tests.crash.session import Session
 from tests.crash.settings import Doom, Setting
 
+Clients = Session | Askers
+DOORS: tuple[type[Clients], type[Clients]] = (Session, Askers)
+"""Who comes: even seeds hand their lines to storage themselves, odd ones ask the actors."""
+
 
 class History:
     """One directory and all that befalls it.
 
     Args:
         seed: Decides everything.
+        door: Through which its clients come; without one the seed tells.
         tell: Is given each line of the trace, for a human.
         dooms: Of each life but the last; without them these too are drawn from the seed.
     """
@@ -46,8 +53,11 @@ class History:
         trace: Trace | None = None,
         counts: Counts | None = None,
         dooms: Sequence[Doom] = (),
+        door: type[Clients] | None = None,
     ) -> None:
-        self._dooms = dooms
+        self._dooms = deque(dooms)
+        self._fated = bool(dooms)
+        self._door = door or DOORS[seed % len(DOORS)]
         self.rng = random.Random(seed)
         self.files = files or FileSystem()
         self.model = model or Model()
@@ -57,6 +67,7 @@ class History:
         self._copied = files is not None
         self._copies: list[Copier] = []
         self._killed = False
+        self._doom = Doom()
         self._born = 0.0
 
     def run(self) -> None:
@@ -66,8 +77,8 @@ class History:
             Violation: A promise was broken.
         """
         lives = self.rng.choice([2, 2, 3, 4, 5] if not self._copied else [0, 1, 2])
-        for number in range(len(self._dooms) or lives):
-            self._life(self._dooms[number] if self._dooms else self._draw())
+        for _ in range(len(self._dooms) or lives):
+            self._life(self._dooms.popleft() if self._dooms else self._draw())
         self._life(None)
 
     def _draw(self) -> Doom:
@@ -86,11 +97,12 @@ class History:
         last = doom is None
         if doom is None:
             doom = Doom()
+        self._doom = doom
         scheduler = Scheduler(rng)
         faults = Faults()
         if doom.faulty:
-            faults = Faults(0.4, (0, 1 << 30), doom.faulty)
-        elif not self._dooms and not last:
+            faults = Faults(0.4, (doom.faulty_from, 1 << 30), doom.faulty)
+        elif not self._fated and not last:
             faults = Faults.plan(rng)
         disk = FakeDisk(
             self.files, rng, scheduler, faults=faults, trace=self.trace, counts=self.counts
@@ -139,6 +151,8 @@ class History:
             model=self.model.fork(copier.sure),
             trace=self.trace,
             counts=self.counts,
+            door=self._door,
+            dooms=tuple(self._dooms),
         )
         copy.setting = self.setting
         copy._born = self._born + 100_000
@@ -147,49 +161,40 @@ class History:
 
     async def _live(self, disk: FakeDisk, scheduler: Scheduler, *, last: bool) -> str:
         setting, rng = self.setting, self.rng
-        options = Options(
-            data_dir=disk.root,
-            journal_segment_bytes=setting.segment_bytes,
-            disk_reserve_bytes=1,
-            checkpoint_seconds=setting.checkpoint_seconds,
-            dirty_files_max=setting.dirty_files_max,
-            open_files_max=setting.open_files_max,
-            compact_dead_ratio=0.2,
-            compact_dead_bytes=setting.compact_dead_bytes,
-            reap_seconds=setting.reap_seconds,
-        )
 
         def now() -> float:
             return 1_700_000_000 + self._born + scheduler.now
 
-        storage = await Storage.take(
-            options,
+        storage = await self._door.STORAGE.take(
+            setting.options(disk.root),
             disk,
             executors=scheduler.executor,
             clock=scheduler.clock,
             time_of_day=now,
         )
+        closing: Storage | Clients = storage
         try:
             await storage.start()
-            session = Session(storage, disk, self.model, rng, now)
+            closing = clients = self._door.on(storage, disk, self.model, rng, now)
             self._look(storage)
-            await session.open(list(setting.orgs))
-            await session.verify(self._contents())
-        except OSError as error:
+            await clients.open(list(setting.orgs))
+            await clients.verify(self._contents())
+        except (OSError, WriteFailed, WriteRefused) as error:
             if not disk.faults.injected:
                 raise Violation(f"no start: {error}") from error
-            await storage.close()
+            disk.faults.end()
+            await self._close(closing)
             return "failed start"
-        await self._serve(storage, session, disk, scheduler, last=last)
+        await self._serve(storage, clients, disk, scheduler, last=last)
         if not last and rng.random() < 0.3:
             return "kill"
-        await self._close(storage)
+        await self._close(closing)
         return "close"
 
     async def _serve(
         self,
         storage: Storage,
-        session: Session,
+        clients: Clients,
         disk: FakeDisk,
         scheduler: Scheduler,
         *,
@@ -197,35 +202,34 @@ class History:
     ) -> None:
         rng = self.rng
         loop = asyncio.get_running_loop()
-        if rng.random() < 0.25 and not last and self.setting.reap_seconds > 100:
+        copied = self._doom.copied or rng.random() < 0.25
+        if copied and not last and self.setting.reap_seconds > 100:
             loop.call_later(rng.choice([0.0, 0.1, 2.0]), self._copy, scheduler)
-        await session.work(rng.choice([5, 20, 50]) if not last else 3)
+        await clients.work(rng.choice([5, 20, 50]) if not last else 3)
         disk.faults.end()
         if rng.random() < 0.5:
-            await session.quiet()
+            await clients.quiet()
         if last or rng.random() < 0.3:
-            await self._resumes(storage, session)
-        for word, count in session.answered.items():
+            await self._resumes(storage, clients)
+        for word, count in clients.witness.answered.items():
             self.counts.units[word] += count
 
-    async def _resumes(self, storage: Storage, session: Session) -> None:
+    async def _resumes(self, storage: Storage, clients: Clients) -> None:
         """Once the disk is sound again, writes succeed by themselves, and all is there."""
         await asyncio.sleep(60)
-        await session.quiet()
+        await clients.quiet()
         await asyncio.sleep(5)
-        for org in session.orgs:
-            error = await asyncio.wait_for(session.create(org), 60)
-            if error is not None:
-                raise Violation(f"writes do not resume: {error}")
+        if errors := await clients.resume():
+            raise Violation(f"writes do not resume: {errors[0]}")
         if storage.trouble is not None:
             raise Violation(f"there is trouble for ever: {storage.trouble}")
         contents = self._contents()
         self.model.lost(contents)
-        await session.verify(contents)
+        await clients.verify(contents)
 
-    async def _close(self, storage: Storage) -> None:
+    async def _close(self, opened: Storage | Clients) -> None:
         try:
-            await asyncio.wait_for(storage.close(), 300)
+            await asyncio.wait_for(opened.close(), 300)
         except TimeoutError:
             raise Violation("close does not come to an end") from None
 
@@ -249,15 +253,17 @@ class History:
         if storage.recovered.faults and not adopted:
             raise Violation(f"recovery finds damage: {storage.recovered.faults}")
         self.model.observe(self._contents(), adopted=adopted)
-        sound = FakeDisk(self.files, random.Random(0))
-        with checking(sound) as check:
+        with checking(FakeDisk(self.files, random.Random(0))) as check:
             damages = check()
         if damages:
             raise Violation(f"check finds damage: {damages}")
 
 
 def run_history(
-    seed: int, tell: Callable[[str], None] | None = None, dooms: Sequence[Doom] = ()
+    seed: int,
+    tell: Callable[[str], None] | None = None,
+    dooms: Sequence[Doom] = (),
+    door: type[Clients] | None = None,
 ) -> tuple[Counts, str]:
     """Live one history.
 
@@ -265,6 +271,7 @@ def run_history(
         seed: Of everything.
         tell: Is given each line of the trace.
         dooms: Of each life but the last, where they are not left to chance.
+        door: Through which its clients come; without one the seed tells.
 
     Returns:
         What happened in it, and the hash by which one run is compared with another.
@@ -272,7 +279,7 @@ def run_history(
     Raises:
         Violation: A promise was broken.
     """
-    history = History(seed, tell=tell, dooms=dooms)
+    history = History(seed, tell=tell, dooms=dooms, door=door)
     logging.disable(logging.CRITICAL if tell is None else logging.NOTSET)
     try:
         history.run()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from itertools import pairwise
 
 import msgspec
 
 from storage.append import LogHeader
-from storage.record import Record, RecordError, parse
+from storage.record import Record, RecordError, halves, parse
 
 Contents = Mapping[str, bytes]
 """The logs of a directory by path."""
@@ -54,13 +55,21 @@ def live(records: list[Record]) -> dict[int, bytes]:
     return found
 
 
+def sealed_of(data: bytes) -> bytes:
+    """Return what is sealed with an object of these histories: it follows from the object."""
+    return sha256(data).digest() * 3 if b'"seals":1' in data else b""
+
+
 def _records(path: str, data: bytes) -> list[Record]:
     if not data.endswith(b"\n"):
         raise Violation(f"{path}: the log of {len(data)} bytes ends in the middle of a line")
     records = []
     for line in data.splitlines(keepends=True):
         try:
-            records.append(parse(line))
+            record = parse(line)
+            records.append(record)
+            if record.kind in "mutv" and halves(line)[1] != sealed_of(record.data):
+                raise RecordError("what was sealed with it is gone or another's")
         except (RecordError, ValueError, IndexError) as error:
             raise Violation(f"{path}: {error}: {line[:80]!r}") from error
     kinds = [each.kind for each in records]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, TypeVar, TypeVarTuple, Unpack
@@ -61,9 +62,10 @@ class Loop(asyncio.BaseEventLoop):
         asyncio.set_event_loop(None)
 
     def _note(self, loop: object, context: dict[str, Any]) -> None:
-        if not self._scheduler.crashed:
-            said = f"{context.get('message')}: {context.get('exception')!r}"
-            self._scheduler.uncaught.append(said)
+        if not (self._scheduler.crashed or self._scheduler.died):
+            error = context.get("exception")
+            where = traceback.extract_tb(error.__traceback__)[-1:] if error else []
+            self._scheduler.uncaught.append(f"{context.get('message')}: {error!r} {where}")
 
     def _process_events(self, events: object) -> None:
         pass

@@ -56,6 +56,7 @@ class Unit:
         creates: The id of the thread that it creates, or None.
         fate: What is known of it.
         late: In a copy: it was acknowledged in the original after the copy had begun.
+        adopting: Nobody handed it in: a copy's first start took a thread out that was not whole.
     """
 
     number: int
@@ -64,6 +65,7 @@ class Unit:
     creates: str | None = None
     fate: Fate = Fate.UNKNOWN
     late: bool = False
+    adopting: bool = False
 
     def __str__(self) -> str:
         said = ", ".join(f"{line.path} {line.kind} {line.data[:60]!r}" for line in self.lines)
@@ -104,6 +106,7 @@ class Model:
         copy = Model()
         for unit in self.units:
             twin = copy._enter(unit.lines, unit.paths, unit.creates)
+            twin.adopting = unit.adopting
             if unit.fate in (Fate.ABSENT, Fate.GONE) or unit.number in sure:
                 twin.fate = unit.fate
             twin.late = unit.fate is Fate.THERE and unit.number not in sure
@@ -158,7 +161,7 @@ class Model:
                 if unit is None and record.kind == "y" and thread_of(record.data) in taken_out:
                     line = Line(path, "y", int(record.data[14:30], 16), record.data)
                     unit = self._enter((line,), frozenset({path}), None)
-                    unit.fate = Fate.THERE
+                    unit.fate, unit.adopting = Fate.THERE, True
                     seen[unit.number] = {line}
                     continue
                 if unit is None:
@@ -277,4 +280,4 @@ class Model:
 
     def _is_foreign(self, path: str, data: bytes) -> bool:
         unit = self._of_data.get((path, data))
-        return unit is None or (len(unit.paths) == 1 and b'"n":' not in data)
+        return unit is None or unit.adopting

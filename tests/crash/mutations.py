@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from storage import datadir, engine, recovery, segment
+from storage import datadir, engine, recovery, segment, segment_file
 from storage.checkpoint import Checkpointer
 from storage.committer import Committer
 from storage.compaction import Compactor
@@ -75,13 +75,13 @@ def fill_gaps(patch: pytest.MonkeyPatch) -> None:
 
 
 def redo_what_a_failed_write_left(patch: pytest.MonkeyPatch) -> None:
-    class Endless(Header):
-        @classmethod
-        def unpack(cls, data: bytes) -> Header | None:
-            header = Header.unpack(data)
-            return header and header._replace(through=1_000_000)
+    segment_header = segment_file.segment_header
 
-    patch.setattr(recovery, "Header", Endless)
+    def endless(disk: Disk, number: int) -> Header | None:
+        header = segment_header(disk, number)
+        return header and header._replace(through=1_000_000)
+
+    patch.setattr(recovery, "segment_header", endless)
     patch.setattr(recovery, "_check_whole", lambda *arguments: None)
 
 
@@ -164,22 +164,3 @@ def start_on_a_meta_file_that_may_not_last(patch: pytest.MonkeyPatch) -> None:
             patch.setattr(disk, "sync_directory", sync, raising=False)
 
     patch.setattr(engine, "prepare", prepare)
-
-
-MUTATIONS: list[Mutation] = [
-    acknowledge_before_the_journal_has_it,
-    write_the_file_before_the_journal,
-    write_initial_messages_one_by_one,
-    trust_every_checksum,
-    fill_gaps,
-    redo_what_a_failed_write_left,
-    free_segments_without_syncing_files,
-    free_segments_without_syncing_names,
-    retry_a_failed_sync,
-    forget_that_a_sync_failed,
-    trust_one_sync_for_all_again,
-    recover_from_a_journal_that_may_not_last,
-    sync_no_folder_above_another,
-    let_a_new_generation_write_before_its_name_lasts,
-    start_on_a_meta_file_that_may_not_last,
-]

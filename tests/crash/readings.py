@@ -10,7 +10,8 @@ from storage import CatalogLog, DamagedRecord, RecordLog, Storage, ThreadLog
 from storage.errors import WriteRefused
 from tests.crash.fake_disk import FakeDisk
 from tests.crash.logs import Contents, Violation, live, read_logs
-from tests.crash.model import Fate, Model
+from tests.crash.model import Model
+from tests.crash.witness import Witness
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ class Readings:
 
     Attributes:
         storage: Open.
+        witness: Of what storage is handed.
         orgs: Every organisation.
     """
 
@@ -38,9 +40,8 @@ class Readings:
         self.storage = storage
         self.orgs: list[Org] = []
         self._disk = disk
-        self._model = model
+        self.witness = Witness(model, disk)
         self._rng = rng
-        self._newest: dict[tuple[str, int], int] = {}
 
     async def open(self, names: list[str]) -> None:
         """Open every catalogue."""
@@ -77,7 +78,7 @@ class Readings:
         if not keys:
             return
         chosen = sorted(self._rng.sample(keys, min(len(keys), 3)))
-        least = {key: self._newest.get((log.path, key), -1) for key in chosen}
+        least = dict(self.witness.newest[log.path])
         try:
             found = await self._read(log, chosen)
         except OSError:
@@ -85,9 +86,7 @@ class Readings:
                 raise
             return
         for key, data in zip(chosen, found, strict=True):
-            unit = self._model.unit_of(log.path, data)
-            if unit is None or unit.fate is Fate.ABSENT or unit.number < least[key]:
-                raise Violation(f"{log.path}: {key} reads as {data[:80]!r}")
+            self.witness.check_object(log.path, key, data, least.get(key, -1))
 
     async def _read(self, log: RecordLog, keys: list[int]) -> list[bytes]:
         await self._released(log)
@@ -115,6 +114,7 @@ class Readings:
     async def verify(self, contents: Contents) -> None:
         """Compare what storage serves with what its logs hold; nothing else goes on."""
         logs = read_logs(contents)
+        self.witness.begin(contents)
         for org in self.orgs:
             await self._verify(org.catalog, live(logs.get(org.catalog.path, [])))
             for thread in list(org.threads):

@@ -9,6 +9,7 @@ passes only when all is idle, or when a call is said to be slow. So one seed is 
 from __future__ import annotations
 
 import random
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
@@ -16,6 +17,8 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar, cast
 
 import greenlet as _greenlet  # type: ignore[import-untyped]
+
+from tests.crash.points import Origin, origin
 
 T = TypeVar("T")
 
@@ -49,6 +52,7 @@ class Job:
     Attributes:
         future: Its result, or None where nobody waits for it.
         blocked: Tells whether it still waits for another; None when it does not.
+        origin: Who of storage handed it in.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Job:
         self.future = future
         self.workers = workers
         self.blocked: Callable[[], bool] | None = None
+        self.origin = origin(sys._getframe(1))
         self._call = call
         self._greenlet: _Greenlet | None = None
 
@@ -118,6 +123,7 @@ class Scheduler:
         now: Virtual seconds.
         steps: How often a job was given its turn.
         crashed: Every job ends where it stands.
+        died: The process has crashed in one of them, whoever caught that.
         uncaught: What the event loop was told of because nobody else was.
     """
 
@@ -126,6 +132,7 @@ class Scheduler:
         self.now = 1000.0
         self.steps = 0
         self.crashed = False
+        self.died = False
         self.uncaught: list[str] = []
         self.pools: list[Workers] = []
         self.on_step: Callable[[], None] = lambda: None
@@ -134,6 +141,11 @@ class Scheduler:
         self._switching = rng.choice([0.05, 0.3, 0.7])
         self._eager = rng.choice([0.0, 0.2, 0.6])
         self._impatient = rng.choice([0.0, 0.0, 0.03])
+
+    @property
+    def origin(self) -> Origin:
+        """Who of storage handed in the job that runs."""
+        return self._current.origin if self._current is not None else []
 
     def clock(self) -> float:
         """Return virtual seconds."""
@@ -204,6 +216,9 @@ class Scheduler:
         outer, self._current, job.blocked = self._current, job, None
         try:
             job.greenlet.switch()
+        except Crash:
+            self.died = True
+            raise
         finally:
             self._current = outer
             if job.greenlet.dead:
@@ -219,6 +234,9 @@ class Scheduler:
             Deadlock: Nothing can ever happen again, or hours pass and nothing comes to its end.
             LoopFault: Somebody raised where nobody catches.
         """
+        if self.died and not self.crashed:
+            # A callback that waited for a lock met it, and the event loop let nothing through.
+            raise Crash
         if self.uncaught and not self.crashed:
             raise LoopFault(f"the event loop met {self.uncaught[0]}")
         if self.now > LIFE_SECONDS_MAX:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from storage import DamagedRecord, LogHeader, Storage, ThreadLog
 from storage.append import Append
-from storage.errors import StorageError, WriteFailed, WriteRefused
+from storage.errors import StorageError, WriteRefused
 from tests.crash.fake_disk import FakeDisk
-from tests.crash.logs import Violation
-from tests.crash.model import Fate, Model, Unit
+from tests.crash.logs import Violation, sealed_of
+from tests.crash.model import Model
 from tests.crash.readings import Org, Readings
 
 THREADS_MAX = 14
@@ -20,11 +20,9 @@ Answer = asyncio.Future[StorageError | None]
 
 
 class Session(Readings):
-    """Clients of one life.
+    """Clients of one life who plan their lines themselves."""
 
-    Attributes:
-        answered: Units by what their askers were told.
-    """
+    STORAGE = Storage
 
     def __init__(
         self,
@@ -35,11 +33,20 @@ class Session(Readings):
         now: Callable[[], float],
     ) -> None:
         super().__init__(storage, disk, model, rng)
-        self.answered = {"acknowledged": 0, "failed": 0, "refused": 0}
         self.time_of_day = now
         self._loop = asyncio.get_running_loop()
-        self._acknowledged: dict[str, int] = {}
-        self._flying = 0
+
+    @classmethod
+    def on(
+        cls,
+        storage: Storage,
+        disk: FakeDisk,
+        model: Model,
+        rng: random.Random,
+        now: Callable[[], float],
+    ) -> Session:
+        """Come to an open storage."""
+        return cls(storage, disk, model, rng, now)
 
     async def work(self, operations: int) -> None:
         """Do so many random things, some without waiting for the one before."""
@@ -54,10 +61,19 @@ class Session(Readings):
     async def quiet(self) -> None:
         """Wait until every unit is answered."""
         for _ in range(400):
-            if not self._flying:
+            if not self.witness.flying:
                 return
             await asyncio.sleep(0.5)
         raise Violation("a unit is not answered after 200 seconds")
+
+    async def resume(self) -> list[StorageError]:
+        """Write once more in every organisation; return what failed."""
+        tries = [await asyncio.wait_for(self.create(org), 60) for org in self.orgs]
+        return [error for error in tries if error is not None]
+
+    async def close(self) -> None:
+        """Stop as the server does."""
+        await self.storage.close()
 
     async def _one(self, org: Org) -> Answer | None:
         rng = self._rng
@@ -96,23 +112,23 @@ class Session(Readings):
         org.newest = key = max(ms << 16, org.newest + 1)
         thread = f"thread-{key:016x}{rng.getrandbits(64):016x}"
         log = self.storage.new_thread(org.name, thread)
-        turns = [log.add(each, self._message(each)) for each in range(1, rng.randrange(6))]
+        turns = [log.add(each, *self._message(each)) for each in range(1, rng.randrange(6))]
         size = sum(len(each.line) for each in turns)
         header = LogHeader(id=thread, org=org.name, create_bytes=size)
         catalog = org.catalog
         first = not catalog.end and not catalog.pending
         entry = [catalog.header(LogHeader(id=org.name, org=org.name))] if first else []
-        entry.append(catalog.add(catalog.next_number, self._object(thread)))
+        entry.append(catalog.add(catalog.next_number, *self._object(thread)))
 
         def created() -> None:
             self.storage.tend(catalog)
             org.threads[thread] = log
 
-        return self._submit([log.header(header), *turns, *entry], created, thread)
+        return self._submit([log.header(header), *turns, *entry], created)
 
     def append(self, org: Org, thread: str, log: ThreadLog) -> Answer:
         """Add a message."""
-        line = log.add(log.next_sequence, self._message(log.next_sequence))
+        line = log.add(log.next_sequence, *self._message(log.next_sequence))
         return self._hold(org, thread, [line], None, lambda: self.storage.tend(log))
 
     def _change(self, org: Org, thread: str, log: ThreadLog) -> Answer | None:
@@ -120,16 +136,16 @@ class Session(Readings):
         if not keys:
             return None
         key = self._rng.choice(keys)
-        message = self._message(key)
+        message, sealed = self._message(key)
         gone = self._rng.random() < 0.4
-        line = log.remove(key, message) if gone else log.replace(key, message)
+        line = log.remove(key, message) if gone else log.replace(key, message, sealed)
         return self._hold(org, thread, [line], (thread, key), lambda: self.storage.tend(log))
 
     def _modify_thread(self, org: Org, thread: str) -> Answer | None:
         if thread in org.changing:
             return None
         catalog = org.catalog
-        line = catalog.replace(catalog.next_number, self._object(thread))
+        line = catalog.replace(catalog.next_number, *self._object(thread))
         return self._hold(org, thread, [line], thread, lambda: self.storage.tend(catalog))
 
     def _delete_thread(self, org: Org, thread: str) -> Answer | None:
@@ -181,19 +197,14 @@ class Session(Readings):
             self.storage.leave(log)
             org.threads[thread] = None
 
-    def _submit(
-        self, lines: list[Append], then: Callable[[], None], creates: str | None = None
-    ) -> Answer:
+    def _submit(self, lines: list[Append], then: Callable[[], None]) -> Answer:
         answer: Answer = self._loop.create_future()
-        unit = self._model.plan([(each.log.path, each.key, each.line) for each in lines], creates)
-        self._flying += 1
+        unit = self.witness.plan(lines)
 
         def done(error: StorageError | None) -> None:
-            self._flying -= 1
+            self.witness.told(unit, lines, error)
             if error is None:
-                self._acknowledge(unit, lines)
                 then()
-            self._note(unit, error)
             if not answer.done():
                 answer.set_result(error)
 
@@ -205,37 +216,17 @@ class Session(Readings):
             raise Violation(f"a sound log takes nothing: {error}") from error
         return answer
 
-    def _note(self, unit: Unit, error: StorageError | None) -> None:
-        if error is None:
-            unit.fate = Fate.THERE
-        elif isinstance(error, WriteRefused):
-            unit.fate = Fate.ABSENT
-        elif not isinstance(error, WriteFailed):
-            raise Violation(f"unit {unit.number} was answered with {error!r}")
-        late = "waits for its checkpoint" in str(error)
-        if error is not None and not self._disk.faults.injected and not late:
-            raise Violation(f"unit {unit.number} failed though nothing was wrong: {error}")
-        word = {Fate.THERE: "acknowledged", Fate.ABSENT: "refused", Fate.UNKNOWN: "failed"}
-        self.answered[word[unit.fate]] += 1
-
-    def _acknowledge(self, unit: Unit, lines: list[Append]) -> None:
-        for each in lines:
-            path = each.log.path
-            if unit.number < self._acknowledged.get(path, -1):
-                raise Violation(f"{path}: unit {unit.number} was overtaken")
-            self._acknowledged[path] = unit.number
-            if each.kind in "mutv":
-                self._newest[path, each.key] = unit.number
-            elif each.kind in "xy" and each.log.index.find(each.key) is not None:
-                raise Violation(f"{path}: {each.key} was deleted and is still listed")
-
-    def _message(self, sequence: int) -> bytes:
+    def _message(self, sequence: int) -> tuple[bytes, bytes]:
         ms = int(self.time_of_day() * 1000)
         identity = f"msg-{ms:012x}{sequence:08x}{self._rng.getrandbits(48):012x}"
         return self._object(identity)
 
-    def _object(self, identity: str) -> bytes:
+    def _object(self, identity: str) -> tuple[bytes, bytes]:
+        """Make an object and what is sealed with it: with every other one something is."""
         rng = self._rng
         size = rng.choice([0, 40, 40, 200, 900, rng.randrange(6000)])
         text = f"{rng.getrandbits(40):010x}" * (size // 10)
-        return f'{{"id":"{identity}","n":{rng.getrandbits(60)},"text":"{text}"}}'.encode()
+        number = rng.getrandbits(60)
+        seals = number % 2
+        data = f'{{"id":"{identity}","n":{number},"seals":{seals},"text":"{text}"}}'.encode()
+        return data, sealed_of(data)

@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 from aiohttp import web
 
 from ragen_actor import open_files, server
 from ragen_actor.config import Config
 from ragen_actor.keyring import KEYS_FILE, Keyring, create_key
 from ragen_actor.settings import Storage as StorageSettings
+from ragen_actor.upstream import Upstream
 from ragen_actor.web.call import Api
 from ragen_actor.web.gate import Gate
 from storage import Storage
 
 CONNECTIONS = 64
+DEFAULTS = Config()
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,13 @@ class Serving:
     storage: Storage
     gate: Gate
     session: aiohttp.ClientSession
+    base_url: str
+    token: str
+
+    @property
+    def upstream(self) -> Upstream:
+        """Where generation is passed on to."""
+        return self.gate.generation.upstream
 
     async def answer(
         self, method: str, path: str, payload: object = None
@@ -47,14 +57,14 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(data_dir: Path) -> AsyncIterator[Serving]:
-    """Serve a data directory with the default settings, and end it well."""
-    config = Config(storage=StorageSettings(data_dir=data_dir))
+async def serving(data_dir: Path, config: Config = DEFAULTS) -> AsyncIterator[Serving]:
+    """Serve a data directory with the default settings or others, and end it well."""
+    config = msgspec.structs.replace(config, storage=StorageSettings(data_dir=data_dir))
     storage = await Storage.open(open_files.storage_options(config))
     token, _ = create_key(data_dir, "acme", "web", "unlimited", "", time.time())
     keyring = Keyring(data_dir / KEYS_FILE)
     keyring.load()
-    gate = server._gate(config, keyring)
+    gate = server._gate(config, keyring, config.server.connections_max)
     registry = server._registry(config, storage)
     gate.api = Api(registry, keyring, config.server.messages_per_create_max)
     runner = web.ServerRunner(
@@ -62,14 +72,16 @@ async def serving(data_dir: Path) -> AsyncIterator[Serving]:
     )
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
+    base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
         async with aiohttp.ClientSession(
-            f"http://127.0.0.1:{runner.addresses[0][1]}",
+            base_url,
             connector=aiohttp.TCPConnector(limit=CONNECTIONS),
             headers={"Authorization": f"Bearer {token}"},
         ) as session:
-            yield Serving(storage, gate, session)
+            yield Serving(storage, gate, session, base_url, token)
     finally:
+        await gate.generation.upstream.stop(0.0)
         await registry.close()
         await runner.cleanup()
         await storage.close()

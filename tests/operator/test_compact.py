@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -54,6 +55,19 @@ async def with_secrets(client: openai.AsyncOpenAI) -> str:
     gone = await threads.create(messages=turns, extra_body={"title": SECRET})
     await threads.delete(gone.id)
     return kept.id
+
+
+async def test_what_the_first_start_of_a_copy_removes_is_reported(
+    own_server: ServerProcess, tmp_path: Path
+) -> None:
+    async with client_of(own_server) as client:
+        await with_secrets(client)
+    copy = tmp_path / "copy"
+    shutil.copytree(own_server.data_dir, copy, ignore=shutil.ignore_patterns(SOCKET))
+    ended = await asyncio.to_thread(run, "compact", data_dir=copy)
+    assert ended.code == Exit.FINE
+    assert "the files of 1 deleted threads removed" in ended.out
+    assert "catalogue" not in ended.err, "nothing to be alarmed at"
 
 
 async def test_what_was_deleted_is_nowhere_on_the_disk_and_all_else_is_served_as_before(

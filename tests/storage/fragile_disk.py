@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from storage.durable import Disk
+from storage.segment import BATCHES_AT
 
 Hook = Callable[[str, str], int | None]
 """Called with the name of a call and a path; it may wait, raise, or say how many bytes to take."""
@@ -55,7 +56,7 @@ class FragileDisk(Disk):
             raise OSError(errno.EIO, f"only {taken} bytes were written")
 
     def write_durable(self, descriptor: int, data: bytes, offset: int) -> None:
-        call = "header" if offset == 0 else "batch"
+        call = "header" if offset < BATCHES_AT else "batch"
         taken = self._asked(call, self.path_of(descriptor))
         super().write_durable(descriptor, data if taken is None else data[:taken], offset)
         if taken is not None:

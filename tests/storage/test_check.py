@@ -10,9 +10,9 @@ import pytest
 from storage import DataDirUnusable, Options, Storage
 from storage.check import check
 from storage.datadir import catalog_path, thread_path
-from storage.journal import segment_path
 from storage.record import encode
-from storage.segment import Header, pack_batch
+from storage.segment import BATCHES_AT, Header, pack_batch
+from storage.segment_file import segment_path
 from tests.storage.samples import (
     ORG,
     append,
@@ -164,6 +164,8 @@ def test_a_catalogue_that_is_gone_is_named_by_its_threads(sound: Path) -> None:
 def test_a_segment_that_is_gone_or_has_no_header_is_named(sound: Path) -> None:
     (sound / "journal/2.wal").unlink()
     flip(sound, "journal/0.wal", 9)
+    assert found(sound) == [("journal/2.wal", 0)], "it stands in the segment twice"
+    flip(sound, "journal/0.wal", 512 + 9)
     assert found(sound) == [("journal/0.wal", 0), ("journal/2.wal", 0)]
 
 
@@ -173,6 +175,25 @@ async def test_beside_a_running_server_nothing_is_taken_for_damage(
     log = await created(storage, await storage.open_catalog(ORG), 1, [message(1)])
     await append(storage, log)
     assert found(options.data_dir) == []
+
+
+async def test_a_hole_that_a_power_cut_left_in_what_the_journal_holds_is_no_damage(
+    storage: Storage, options: Options, tmp_path: Path
+) -> None:
+    log = await created(storage, await storage.open_catalog(ORG), 1, [message(1)])
+    await storage.upkeep.checkpoint()
+    durable = log.end
+    for _ in range(12):
+        await append(storage, log)
+    there = crashed(options.data_dir, tmp_path / "there")
+    with (there / LOG).open("r+b") as file:
+        file.seek(durable + 100)
+        file.write(bytes(512))
+    assert found(there) == []
+    await (await Storage.open(Options(there, journal_segment_bytes=256 * 1024))).close()
+    assert found(there) == []
+    flip(there, LOG, durable - 20)
+    assert [path for path, _ in found(there)] == [LOG]
 
 
 async def test_what_the_journal_mends_is_no_damage_and_what_it_cannot_is(
@@ -234,7 +255,9 @@ def test_threads_that_are_made_and_deleted_meanwhile_are_no_damage(sound: Path) 
 
 
 def journal_of(data_dir: Path, number: int, header: Header, *batches: int) -> None:
-    data = header.pack() + b"".join(pack_batch(header.use, each, []) for each in batches)
+    data = header.pack().ljust(BATCHES_AT, b"\0") + b"".join(
+        pack_batch(header.use, each, []) for each in batches
+    )
     (data_dir / segment_path(number)).write_bytes(data)
 
 

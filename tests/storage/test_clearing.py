@@ -10,7 +10,7 @@ import pytest
 
 from storage import CatalogLog, Options, Storage, ThreadLog, WriteRefused
 from storage.check import check
-from storage.journal import SEGMENTS, segment_path
+from storage.segment_file import SEGMENTS, segment_path
 from tests.storage.fragile_disk import FragileDisk, Held, failing
 from tests.storage.samples import (
     ORG,
@@ -111,6 +111,25 @@ async def test_a_segment_that_is_being_cleared_takes_no_batch(
     await cleared
     await waiting
     assert holding(data_dir) == [log.path], "only the thread's own file was not rewritten"
+
+
+async def test_of_two_clearings_at_once_neither_lets_go_what_the_other_holds(
+    storage: Storage, log: ThreadLog, disk: FragileDisk
+) -> None:
+    await storage.upkeep.checkpoint()
+    clearing, again = Held("write", suffix="0.wal"), Held("write", suffix="0.wal")
+    disk.before = clearing
+    first = asyncio.create_task(storage.upkeep.clear_journal())
+    second = asyncio.create_task(storage.upkeep.clear_journal())
+    await until(clearing.reached.is_set)
+    await append(storage, log, "time for the second to come to the same segment")
+    disk.before = again
+    clearing.let_go()
+    await until(again.reached.is_set)
+    await append(storage, log, "time for the first to let it go")
+    assert storage._journal.is_held(0), "a batch would be written there, and zeros upon it"
+    again.let_go()
+    await asyncio.gather(first, second)
 
 
 async def test_a_journal_that_cannot_be_cleared_says_so_and_takes_writes(

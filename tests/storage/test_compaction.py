@@ -246,3 +246,20 @@ async def test_the_reaper_keeps_few_graves_in_mind_and_removes_all_the_same(
     assert await storage.upkeep.reap(now=True) == 7
     assert list(options.data_dir.glob("orgs/*/threads/*/*.jsonl")) == []
     await storage.close()
+
+
+async def test_a_rewrite_takes_nothing_of_the_reserve_and_says_so_once(
+    storage: Storage,
+    worn: ThreadLog,
+    disk: FragileDisk,
+    options: Options,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    disk.free = options.disk_reserve_bytes + worn.index.live_bytes - 1
+    for _ in range(3):
+        assert not await storage.upkeep.compact(worn)
+    assert disk.count("open", f"{worn.path}.new") == 0
+    (record,) = [each for each in caplog.records if "was not compacted" in each.getMessage()]
+    assert "reserve" in record.getMessage()
+    disk.free += 1
+    assert await storage.upkeep.compact(worn)

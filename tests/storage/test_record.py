@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -77,17 +76,31 @@ def test_the_longest_line_fits_and_one_byte_more_is_refused() -> None:
 
 
 @given(st.binary(max_size=DATA_AT + 4))
-def test_a_prefix_of_anything_is_read_or_refused_in_words(data: bytes) -> None:
-    with suppress(RecordError):
-        prefix(data)
+def test_a_prefix_of_anything_is_read_as_far_as_it_is_one(data: bytes) -> None:
+    kind, sequence, length = prefix(data)
+    assert kind in {"", *KINDS} and sequence >= -1 and length >= -1
 
 
 def test_a_prefix_says_what_a_damaged_line_was_about() -> None:
     changed = bytearray(LINE)
     changed[-5] ^= 1
-    assert prefix(bytes(changed[:DATA_AT])) == ("m", 7, len(message(7, "ähnlich")))
-    for place in (0, 5, 14, 21, 28, 45):
+    whole = ("m", 7, len(message(7, "ähnlich")))
+    assert prefix(bytes(changed[:DATA_AT])) == whole
+    for place, lost in ((0, -1), (5, -1), (14, -1), (21, 0), (28, 1), (40, 1), (45, 2), (55, 2)):
         changed = bytearray(LINE)
-        changed[place] ^= 1
-        with pytest.raises(RecordError):
-            prefix(bytes(changed[:DATA_AT]))
+        changed[place] ^= 0x80
+        found = prefix(bytes(changed[:DATA_AT]))
+        for part in range(3):
+            assert (found[part] in ("", -1)) == (part == lost), (place, part)
+
+
+def test_a_prefix_that_is_cut_off_says_what_is_left_of_it() -> None:
+    length = len(message(7, "ähnlich"))
+    for cut, expected in (
+        (27, ("", -1, -1)),
+        (28, ("m", -1, -1)),
+        (45, ("m", 7, -1)),
+        (59, ("m", 7, -1)),
+        (60, ("m", 7, length)),
+    ):
+        assert prefix(LINE[:cut]) == expected

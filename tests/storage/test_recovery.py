@@ -222,7 +222,7 @@ async def test_a_copy_stops_at_a_gap_without_complaint(
     kept = found[4].frames[0].offset
     cut(there, LOG, kept - 20)
     later = [pack_batch(1, batch.number, batch.frames) for batch in found[6:]]
-    header = Header(1, True, found[6].number, 0).pack()
+    header = Header(1, True, found[6].number, 0).pack().ljust(BATCHES_AT, b"\0")
     segment = (header + b"".join(later)).ljust((there / "journal/0.wal").stat().st_size, b"\0")
     (there / "journal/0.wal").write_bytes(segment)
     storage = await start(there)

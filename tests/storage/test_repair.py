@@ -15,9 +15,11 @@ from storage.datadir import catalog_path, lock, thread_path
 from storage.record import DATA_AT, encode
 from storage.repair import repair
 from storage.salvage import Deed
+from storage.segment import FREED_AT
 from tests.storage.conftest import SEGMENT_BYTES
 from tests.storage.samples import (
     ORG,
+    all_places,
     append,
     commit,
     copied,
@@ -25,6 +27,7 @@ from tests.storage.samples import (
     created,
     message,
     only_id,
+    read,
     read_all,
     thread,
     thread_id,
@@ -308,12 +311,13 @@ async def test_a_repaired_catalogue_still_knows_whose_files_wait_for_their_remov
     assert (await served(worn)).threads == THREADS
 
 
-@pytest.mark.parametrize("name", ["0.wal", "2.wal"])
+@pytest.mark.parametrize("name", ["1.wal", "2.wal"])
 async def test_segments_that_are_gone_or_unreadable_are_made_anew(worn: Path, name: str) -> None:
     (worn / "journal" / name).unlink()
-    content = flip(worn, "journal/1.wal", 9)
+    flip(worn, "journal/0.wal", 9)
+    content = flip(worn, "journal/0.wal", FREED_AT + 9)
     repaired(worn)
-    assert (worn / "journal/1.wal.damaged-0").read_bytes() == content
+    assert (worn / "journal/0.wal.damaged-0").read_bytes() == content
     assert (await served(worn)).messages == ALL
 
 
@@ -481,7 +485,11 @@ async def test_what_a_recovery_could_not_place_stops_writes_until_a_repair(
     for _ in range(2):
         again = await Storage.open(Options(there, journal_segment_bytes=SEGMENT_BYTES))
         log = await again.open_thread(ORG, thread_id(1))
-        assert await read_all(again, log) == [text(1)]
+        assert await read(again, log, all_places(log)[:1]) == [text(1)]
+        for key in (2, 3, 4):
+            with pytest.raises(DamagedRecord) as damaged:
+                await read(again, log, [log.place(key) or (0, 0, 0)])
+            assert damaged.value.key == key
         with pytest.raises(DamagedRecord, match="lost"):
             await append(again, log)
         assert not await again.upkeep.compact(log)

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from ragen_actor.config import Config, ConfigError, allowed, load_config, setting_type
-from ragen_actor.settings import MIB, SECTIONS
+from ragen_actor.settings import MIB, SECTIONS, TIER_SECTIONS
 
 DOCUMENTED_FILE = Path(__file__).parents[2] / "config.toml"
 EVERY_KEY = [
     (section, key) for section, kind in SECTIONS.items() for key in kind.__struct_fields__
-] + [("tiers", "default"), ("tiers", "unlimited")]
+] + [(section, tier) for section in TIER_SECTIONS for tier in ("default", "unlimited")]
 
 
 @pytest.fixture(autouse=True)

@@ -201,6 +201,19 @@ async def test_threads_move_between_a_file_and_kms(kms: KmsServer, tmp_path: Pat
         assert await vault.texts(thread_id) == [SECRET]
 
 
+async def test_a_rewrap_to_a_key_of_no_use_ends_at_once(kms: KmsServer, tmp_path: Path) -> None:
+    data_dir, file = tmp_path / "data", key_file(tmp_path)
+    async with opened(data_dir, file) as vault:
+        for _ in range(20):
+            await vault.thread(SECRET)
+    arn = f"arn:aws:kms:{REGION}:123456789012:key/11111111-2222-3333-4444-555555555555"
+    async with opened(data_dir, file, kms_key_id=arn) as vault:
+        report = RewrapReport()
+        with pytest.raises(MasterKeyMissing):
+            await rewrap(vault.house.registry, vault.keys.data_keys, report)
+        assert (report.moved, report.encrypted) == (0, 8)
+
+
 async def test_no_log_however_talkative_holds_a_key_or_a_text(
     kms: KmsServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -151,3 +151,20 @@ async def test_a_thread_whose_entry_is_lost_says_that_its_key_is(tmp_path: Path)
         assert texts_of(page) == [schema.PLACEHOLDER]
         with pytest.raises(DataKeyLost):
             await vault.door.append(ORG, thread_id, said())
+
+
+async def test_a_damaged_new_version_leaves_the_former_one_readable(tmp_path: Path) -> None:
+    data_dir, master = tmp_path / "data", key_file(tmp_path)
+    async with opened(data_dir, master) as vault:
+        thread_id = await vault.thread("one", "two")
+        ids = await vault.house.ids(thread_id)
+        await vault.house.modify_message(thread_id, ids[1], metadata={"a": "b"})
+    path = log_of(data_dir, thread_id)
+    hit = bytearray(path.read_bytes())
+    hit[-10] ^= 1
+    path.write_bytes(hit)
+    repaired(data_dir)
+    async with opened(data_dir, master) as vault:
+        assert await vault.texts(thread_id) == ["one", "two"]
+        turn = await vault.door.get_message(ORG, thread_id, ids[1])
+        assert turn.message.metadata == {}

@@ -126,3 +126,20 @@ def test_a_server_does_not_start_with_a_bad_master_key(
     assert ran.code == 2
     assert said in ran.err
     assert "Traceback" not in ran.err
+
+
+async def test_a_server_starts_and_serves_though_kms_cannot_be_asked(tmp_path: Path) -> None:
+    arn = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+    data_dir, master = tmp_path / "data", key_file(tmp_path)
+    sealed, plain = await threads_in(data_dir, master)
+    config = f"[vault]\nkms_key_id = {arn!r}\nmaster_key_files = [{str(master)!r}]\n"
+    server = ServerProcess(data_dir, config=config)
+    server.start()
+    async with client_of(server) as client:
+        threads = client.beta.threads
+        await threads.messages.create(plain, role="user", content="more")
+        assert [each async for each in threads.messages.list(sealed)]
+    ran = await asyncio.to_thread(run, "rewrap", data_dir=data_dir)
+    assert ran.code == 1
+    assert arn in ran.err
+    server.close()

@@ -151,11 +151,12 @@ class Keys:
 async def house(keys: Keys, **options: Any) -> AsyncIterator[House]:
     """Open a house; the options are those of the server's section."""
     config = Config(server=Server(**options))
-    plain = server._gate(config, keys.ring)
+    plain = server._gate(config, keys.ring, config.server.connections_max)
     gate = CountingGate(
         keyring=keys.ring,
         buckets=plain.buckets,
         bodies=plain.bodies,
+        generation=plain.generation,
         cors=plain._cors,
         access_log=plain._access_log,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -17,8 +18,10 @@ BRISK = KeyOwner(org="brisk", project="web", tier="brisk")
 def main() -> int:
     """Run the tests and return Node's exit code."""
     with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        upstream = f'[upstream]\nbase_url = "http://127.0.0.1:{port}/v1"\n'
         server = ServerProcess(
-            Path(folder) / "data", config="[tiers]\nbrisk = 300\n", owners=[BRISK]
+            Path(folder) / "data", config=f"[tiers]\nbrisk = 300\n{upstream}", owners=[BRISK]
         )
         server.start()
         try:
@@ -26,12 +29,21 @@ def main() -> int:
                 "RAGEN_TEST_URL": server.base_url,
                 "RAGEN_TEST_KEY": server.key,
                 "RAGEN_TEST_BRISK_KEY": server.keys[BRISK],
+                "RAGEN_TEST_UPSTREAM_PORT": str(port),
             }
+            tests = ["client.test.mjs", "generation.test.mjs"]
             return subprocess.run(
-                ["node", "--test", "client.test.mjs"], cwd=HERE, env=environment, check=False
+                ["node", "--test", *tests], cwd=HERE, env=environment, check=False
             ).returncode
         finally:
             server.close()
+
+
+def free_port() -> int:
+    """A port for the upstream that a test starts once the server names it already."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

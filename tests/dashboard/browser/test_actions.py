@@ -168,12 +168,12 @@ def test_without_the_master_key_the_page_says_what_is_missing(
     server.data_dir.with_suffix(".toml").write_text("")
     server.restart()
     sign_in(page, api, f"/threads/{thread}")
-    expect(page.get_by_role("alert")).to_contain_text("which this server does not have")
+    expect(page.get_by_role("alert")).to_contain_text("There is no master key")
     expect(page.locator(".badge")).to_be_visible()
     expect(page.locator(".turn")).to_have_count(0)
     page.get_by_label("The turn's text").fill("more")
     page.get_by_role("button", name="Add turn").click()
-    expect(page.get_by_role("status")).to_contain_text("which this server does not have")
+    expect(page.get_by_role("status")).to_contain_text("There is no master key")
     expect(page.get_by_label("The turn's text")).to_have_value("more")
 
 
