@@ -22,6 +22,14 @@ class Violation(AssertionError):
     """A promise was broken."""
 
 
+class HalfCopied(Exception):
+    """A copy has threads of an organisation that began while it was made, and not its catalogue.
+
+    `check` names them and `check --repair` lays them aside: they might as well be what is left of
+    an organisation whose catalogue was lost. Nothing in them was acknowledged before the copy.
+    """
+
+
 def thread_of(text: str | bytes) -> str | None:
     """Return the first thread's id in a path or an object."""
     found = _THREAD.search(text if isinstance(text, str) else text.decode(errors="replace"))
@@ -29,12 +37,12 @@ def thread_of(text: str | bytes) -> str | None:
 
 
 def read_logs(contents: Contents) -> dict[str, list[Record]]:
-    """Take every log apart.
+    """Take every log apart; a file without a byte is none, and `check` says what it thinks of it.
 
     Raises:
         Violation: One of them is not as storage promises to leave it.
     """
-    return {path: _records(path, data) for path, data in sorted(contents.items())}
+    return {path: _records(path, data) for path, data in sorted(contents.items()) if data}
 
 
 def first_line(records: list[Record]) -> LogHeader:
