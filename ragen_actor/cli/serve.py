@@ -63,6 +63,8 @@ def announce(config: Config, base_url: str) -> None:
         f"  {curl_line(base_url, token)}\n",
         flush=True,
     )
+    if config.dashboard.is_served_on(config.server.host):
+        print(f"Or sign in with it, in a browser: {base_url}/dashboard\n", flush=True)
 
 
 def curl_line(base_url: str, token: str) -> str:

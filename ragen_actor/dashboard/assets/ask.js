@@ -15,13 +15,19 @@ export async function ask(path, { method = "GET", body, signal } = {}) {
   for (let attempt = 1; ; attempt += 1) {
     const response = await send(path, { method, body, signal });
     if (response.ok) return response;
-    if (response.status === 401) {
-      location.assign(`/dashboard/sign-in?next=${encodeURIComponent(location.pathname)}`);
-    }
+    if (response.status === 401) leave();
     const soon = response.status === 429 || response.status === 503;
     if (!soon || method !== "GET" || attempt === ATTEMPTS_MAX) throw await refusal(response);
     await pause(Number(response.headers.get("retry-after-ms")) || 1000, signal);
   }
+}
+
+/** Go and sign in again, unless something was typed that would be lost. */
+function leave() {
+  if (document.getElementById("words")?.value.trim()) {
+    throw new Refused(401, "Your session has ended. Copy what you wrote, then reload the page to sign in.");
+  }
+  location.assign(`/dashboard/sign-in?next=${encodeURIComponent(location.pathname)}`);
 }
 
 async function send(path, { method, body, signal }) {

@@ -21,7 +21,8 @@ const live = new Live((kind, change) => {
     if (kind === "missed") list.reload();
     conversation?.catchUp();
   }
-  if (kind === "closed") setTimeout(() => live.follow(live.thread), RETRY_CLOSED_MS);
+  if (kind === "closed") setTimeout(reconnect, RETRY_CLOSED_MS);
+  if (kind === "signed-out") reconnect();
   if (kind === "thread-created") list.loadNewer();
   if (kind === "thread-changed") list.refresh(change.thread_id);
   if (kind === "thread-changed" && here) renewHead();
@@ -36,6 +37,18 @@ const live = new Live((kind, change) => {
   if (kind === "turn-changed" && here) conversation.refresh(change.message_id);
   if (kind === "turn-deleted" && here) conversation.remove(change.message_id);
 });
+
+/** The stream was refused: find out why, and follow again once it may be had. */
+async function reconnect() {
+  try {
+    await ask(conversation ? `/dashboard/threads/${conversation.id}/row` : "/dashboard/threads");
+    live.follow(live.thread);
+  } catch (error) {
+    complain(error);
+    if (error.status === 404) go("", { push: false });
+    else if (error.status !== 401) setTimeout(reconnect, RETRY_CLOSED_MS);
+  }
+}
 
 /** Take up the conversation that stands in the page. */
 function adopt(attempt = 0) {

@@ -3,7 +3,10 @@
 const KINDS = ["thread-created", "thread-changed", "thread-deleted", "turn-added", "turn-changed", "turn-deleted"];
 
 export class Live {
-  /** `tell(kind, change)` hears of each change, and of "open" whenever something may be missed. */
+  /**
+   * `tell(kind, change)` hears of each change, of "open" whenever something may be missed, and of
+   * "closed" or "signed-out" when nothing will come any more.
+   */
   constructor(tell) {
     this.tell = tell;
     this.thread = "";
@@ -25,7 +28,10 @@ export class Live {
     // A stream that begins, also after a break, may have missed something.
     source.addEventListener("open", () => this.tell("open", {}));
     source.addEventListener("missed", () => this.tell("missed", {}));
-    source.addEventListener("signed-out", () => location.assign("/dashboard/sign-in"));
+    source.addEventListener("signed-out", () => {
+      source.close();
+      this.tell("signed-out", {});
+    });
     for (const kind of KINDS) {
       source.addEventListener(kind, (event) => this.tell(kind, JSON.parse(event.data)));
     }

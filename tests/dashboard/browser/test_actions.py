@@ -164,6 +164,7 @@ def test_without_the_master_key_the_page_says_what_is_missing(
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_text(SECRET)).to_be_visible()
     thread = only_thread(api)
+    page.goto("about:blank")  # The page would leave by itself once its session is gone.
     server.terminate()
     server.data_dir.with_suffix(".toml").write_text("")
     server.restart()
@@ -193,4 +194,18 @@ def test_a_server_that_is_gone_is_told_and_what_was_typed_stays(
     expect(words).to_have_value("not lost")
     server.restart()
     page.get_by_role("button", name="Add turn").click()
+    expect(page.get_by_role("status")).to_contain_text("Your session has ended.")
+    expect(words).to_have_value("not lost")
+    page.reload()
     expect(page.get_by_label("API key")).to_be_visible()
+
+
+def test_a_session_that_ends_elsewhere_ends_here_by_itself(
+    inside: Page, api: Api, seen: Seen
+) -> None:
+    seen.expected.append("401")
+    other = inside.context.new_page()
+    other.goto(f"http://127.0.0.1:{api.server.port}/dashboard")
+    other.get_by_role("button", name="Sign out").click()
+    expect(other.get_by_label("API key")).to_be_visible()
+    expect(inside.get_by_label("API key")).to_be_visible()
