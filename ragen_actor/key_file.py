@@ -155,11 +155,9 @@ def _is_torn(line: bytes) -> bool:
     """Tell whether a last line is one that a crash cut short, rather than one damaged later."""
     if line.endswith(b"\n"):
         return False
-    try:
-        _, _, data_bytes = prefix(line)
-    except RecordError:
-        return True
-    return len(line) <= DATA_AT + data_bytes
+    kind, sequence, data_bytes = prefix(line)
+    is_readable = kind and sequence >= 0 and data_bytes >= 0
+    return not is_readable or len(line) <= DATA_AT + data_bytes
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
