@@ -10,7 +10,6 @@ import pytest
 
 from storage import (
     adoption,
-    checkpoint,
     compaction,
     engine,
     index,
@@ -45,10 +44,6 @@ def let_a_log_that_is_owed_lines_take_more(patch: pytest.MonkeyPatch) -> None:
 
 def free_a_segment_that_files_are_owed_lines_of(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Journal, "owe", lambda self, path: self.paid(path))
-
-
-def rewrite_a_file_with_frames_of_another_generation(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(checkpoint, "generation_of", lambda *arguments: None)
 
 
 def recover_a_file_with_frames_of_another_generation(patch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from storage import CatalogLog, Storage, WriteFailed, WriteRefused
+from storage.check import check
 from tests.storage.fragile_disk import FragileDisk, failing
 from tests.storage.samples import (
     ORG,
@@ -13,6 +14,7 @@ from tests.storage.samples import (
     create,
     created,
     message,
+    only_id,
     read_all,
     thread,
     thread_id,
@@ -97,3 +99,20 @@ async def test_the_journal_is_read_once_however_many_files_are_owed(
     disk.before = lambda call, path: None
     await until(lambda: not any(log.owed for log in logs))
     assert 0 < disk.count("read", ".wal") - before <= 2, "a file's bytes, and its end"
+
+
+async def test_what_is_owed_to_a_compacted_log_is_paid_without_the_lines_of_its_past(
+    storage: Storage, disk: FragileDisk, catalog: CatalogLog
+) -> None:
+    """The journal still holds frames for places in the file that was replaced."""
+    log = await created(storage, catalog, 1, [message(1, "x" * 3000)])
+    await commit(storage, log.remove(1, only_id(message(1))))
+    await append(storage, log, "kept")
+    assert await storage.upkeep.compact(log)
+    disk.before = failing("write", suffix=".jsonl")
+    with pytest.raises(WriteFailed):
+        await append(storage, log, "owed")
+    disk.before = lambda call, path: None
+    await until(lambda: not log.owed)
+    assert await read_all(storage, log) == [message(2, "kept"), message(3, "owed")]
+    assert list(check(storage.disk.root)) == []
