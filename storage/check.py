@@ -77,7 +77,11 @@ def check(data_dir: Path, progress: Progress = lambda done, total: None) -> Iter
             f"there is no {META}", path=str(data_dir), hint="name a data directory with --data-dir"
         )
     is_copy = not disk.exists(LOCK) or meta.is_copied(data_dir / LOCK)
-    yield from _Check(disk, Descriptors(disk, 1), progress, is_copy=is_copy).run()
+    descriptors = Descriptors(disk, 1)
+    try:
+        yield from _Check(disk, descriptors, progress, is_copy=is_copy).run()
+    finally:
+        descriptors.close()
 
 
 class _Suspect(NamedTuple):

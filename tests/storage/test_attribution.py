@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ class Place:
 
     def __init__(self, root: Path) -> None:
         self.disk = Disk(root)
+        self.descriptors = Descriptors(self.disk, 8)
 
     def thread_file(self, number: int) -> None:
         self._write(thread_path(ORG, thread_id(number)), HEADER)
@@ -42,7 +44,9 @@ class Place:
         self, kind: type[RecordLog], path: str, header: bytes, owner: str, its: tuple[bytes, ...]
     ) -> RecordLog:
         self._write(path, header + b"".join(its))
-        log = kind(path, self.disk, Descriptors(self.disk, 8))
+        self.descriptors.distrust(path)
+        self.descriptors.trim()
+        log = kind(path, self.disk, self.descriptors)
         load(log, self.disk, owner=owner)
         return log
 
@@ -52,8 +56,10 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def place(tmp_path: Path) -> Iterator[Place]:
+    made = Place(tmp_path)
+    yield made
+    made.descriptors.close()
 
 
 def served(log: RecordLog) -> Served:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ class Bench:
     def open(self, data: bytes, kind: type[RecordLog] = ThreadLog, owner: str = "") -> RecordLog:
         (self.disk.root / "log.jsonl").write_bytes(data)
         self.descriptors.distrust("log.jsonl")
+        self.descriptors.trim()
         opened = kind("log.jsonl", self.disk, self.descriptors)
         load(opened, self.disk, owner=owner or thread_id(1))
         return opened
@@ -42,8 +44,10 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.descriptors.close()
 
 
 SEALED = [b"", b"not for everybody" * 9]
