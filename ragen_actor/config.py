@@ -169,7 +169,12 @@ def _read(file: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: is not UTF-8 at byte {error.start}") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: is no TOML: {error}") from None
+        raise ConfigError(f"{file}: is no TOML: {error}{_hint(error)}") from None
+
+
+def _hint(error: tomllib.TOMLDecodeError) -> str:
+    twice = "twice" in str(error) or "overwrite" in str(error)
+    return "; it stands further up already: set the value there" if twice else ""
 
 
 def _from_environment(

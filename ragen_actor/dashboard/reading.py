@@ -128,21 +128,25 @@ async def _conversation(visit: Visit) -> dict[str, object]:
 async def _rows(visit: Visit, listed: Sequence[ListedThread]) -> list[views.Row]:
     """Return the lines of these threads; those without a title are called by their first turn."""
     firsts = await asyncio.gather(*[_first_turn(visit, each) for each in listed])
-    return [views.row(*pair) for pair in zip(listed, firsts, strict=True)]
+    return [
+        views.row(each, turn, damaged=damaged)
+        for each, (turn, damaged) in zip(listed, firsts, strict=True)
+    ]
 
 
-async def _first_turn(visit: Visit, listed: ListedThread) -> Turn | None:
+async def _first_turn(visit: Visit, listed: ListedThread) -> tuple[Turn | None, bool]:
+    """Return a thread's oldest turn, if it is wanted, and whether it cannot be read."""
     # An encrypted one is not opened for a line of the list: a key would be unwrapped for each.
     if (listed.thread.title or "").strip() or listed.encrypted:
-        return None
+        return None, False
     oldest = schema.ListQuery(limit=1, order="asc")
     try:
         page = await visit.backend.vault.list_messages(visit.org, listed.thread.id, oldest)
     except NotFound:
-        return None  # It was deleted meanwhile; its line goes as soon as that is told.
+        return None, False  # It was deleted meanwhile; its line goes as soon as that is told.
     except RagenError:
-        return None  # What is damaged says so when it is opened, and must not hide all others.
-    return page.turns[0] if page.turns else None
+        return None, True  # What is damaged says so when it is opened, and hides no others.
+    return (page.turns[0] if page.turns else None), False
 
 
 def _word(flag: bool) -> str:

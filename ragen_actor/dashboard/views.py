@@ -83,12 +83,13 @@ class TurnView(Struct, frozen=True):
     fault: str | None
 
 
-def row(listed: ListedThread, first_turn: Turn | None) -> Row:
+def row(listed: ListedThread, first_turn: Turn | None, *, damaged: bool = False) -> Row:
     """Return a thread as a line of the list.
 
     Args:
         listed: The thread.
         first_turn: Its oldest, for a title; None when it has none or that is not to be read.
+        damaged: That turn cannot be read.
     """
     thread = listed.thread
     title = (thread.title or "").strip()
@@ -98,7 +99,8 @@ def row(listed: ListedThread, first_turn: Turn | None) -> Row:
         text = next((part.text.value for part in parts if isinstance(part, TextPart)), "")
         title = " ".join(text[: 4 * TITLE_CHARS_MAX].split())
     if not title:
-        title = "Encrypted thread" if listed.encrypted else "Empty thread"
+        plain = "Damaged thread" if damaged else "Empty thread"
+        title = "Encrypted thread" if listed.encrypted else plain
     title = shown(title)
     if len(title) > TITLE_CHARS_MAX and not titled:
         title = title[:TITLE_CHARS_MAX] + "\u2026"

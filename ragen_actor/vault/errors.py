@@ -85,6 +85,7 @@ class EncryptionOff(InvalidRequest):
 
     def __init__(self) -> None:
         super().__init__(
-            "This server has no master key, so it cannot create encrypted threads.",
+            "This server has no master key for encrypted threads: set vault.master_key_files or "
+            "vault.kms_key_id.",
             code="encryption_off",
         )

@@ -81,6 +81,10 @@ def create(path: Path, data_dir: Path, random: Callable[[int], bytes] = os.urand
         raise MasterKeyFileError(
             f"{path}: this file exists already, and a master key is never overwritten"
         ) from None
+    except FileNotFoundError:
+        raise MasterKeyFileError(
+            f"{path}: there is no folder {path.parent}; make it first"
+        ) from None
     with os.fdopen(descriptor, "w") as file:
         file.write(f"ragen-master-key {key_id(key)} {key.hex()}\n")
         file.flush()

@@ -66,7 +66,7 @@ def _kms(key_id: str) -> KmsMasterKey:
     if find_spec("aiobotocore") is None:
         raise ConfigError(
             "a KMS key is set (AWS_KMS_KEY_ID or vault.kms_key_id), and the client for AWS KMS is "
-            "not installed: pip install 'ragen-actor[kms]'"
+            "not installed: install this package with its extra kms, as README says"
         )
     from ragen_actor.vault.kms import KmsMasterKey  # Takes more than half a second to import.
 

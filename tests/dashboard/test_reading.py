@@ -65,6 +65,15 @@ def test_a_thread_is_called_by_its_title_or_by_its_first_turn(
     assert f"<bdi>{shown}</bdi>" in visitor.ask("GET", f"/threads/{thread}").body.decode()
 
 
+def test_a_thread_whose_first_turn_is_damaged_is_not_called_empty(
+    visitor: Visitor, api: Api
+) -> None:
+    thread = api.new_thread(messages=[{"role": "user", "content": "How do I?"}])["id"]
+    [file] = api.server.data_dir.rglob(f"{thread}.jsonl")
+    file.write_bytes(file.read_bytes().replace(b"How do I?", b"How do i?"))
+    assert "<bdi>Damaged thread</bdi>" in visitor.rows()[1].body.decode()
+
+
 def test_a_filter_finds_titles_and_ids_of_all_threads_and_nothing_else(
     visitor: Visitor, api: Api
 ) -> None:

@@ -202,6 +202,10 @@ def test_proxies_are_networks_of_one_or_more_addresses() -> None:
         ("[tiers]\nunlimited = 5", "[tiers] unlimited: must stay 0"),
         ("[tiers]\nGold = 5", "[tiers] Gold: a tier is named by 1 to 64 of a-z"),
         ("[server", "is no TOML"),
+        (
+            "[server]\nport = 1\n[server]\nport = 2",
+            "stands further up already: set the value there",
+        ),
     ],
 )
 def test_a_wrong_file_is_refused_with_file_key_and_reason(

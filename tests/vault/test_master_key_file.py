@@ -31,6 +31,11 @@ def test_a_master_key_is_never_overwritten(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MasterKeyFileError, match=r"there is no folder .*nowhere; make it"):
+        create(tmp_path / "nowhere" / "master.key", tmp_path / "data")
+
+
 @pytest.mark.parametrize("place", ["data/master.key", "data/orgs/master.key", "link/master.key"])
 def test_a_master_key_has_no_place_in_the_data_directory(tmp_path: Path, place: str) -> None:
     data_dir = tmp_path / "data"
