@@ -44,6 +44,16 @@ async def test_the_first_creates_of_an_organisation_may_come_at_once(options: Op
         assert await listed(house) == [thread["id"] for thread in made]
 
 
+async def test_a_catalogue_has_its_file_before_any_thread_has(
+    options: Options, disk: FragileDisk
+) -> None:
+    """So a copy that has passed by the catalogue's place has seen no thread beside it either."""
+    async with opened(options, disk) as house:
+        await done(house.create("first"))
+    made = [path for call, path in disk.calls if call == "write" and path.startswith("orgs/")]
+    assert [path.count("/threads/") for path in made] == [0, 1]
+
+
 async def test_the_first_create_may_fail_and_the_next_begins_the_catalogue(
     options: Options, disk: FragileDisk
 ) -> None:
