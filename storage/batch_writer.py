@@ -33,7 +33,6 @@ class BatchWriter:
         Returns:
             The files that did not take what the journal holds now.
 
-
         Raises:
             NoRoom: Nothing was written.
             WriteRefused: Nothing was written.

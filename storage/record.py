@@ -33,7 +33,6 @@ from storage.checksum import crc32
 LINE_BYTES_MAX = 8 * 1024 * 1024
 """The longest line, in bytes, newline included."""
 
-VERSION = 1
 HEADER = "h"
 ADDS = frozenset("mt")
 REPLACES = frozenset("uv")

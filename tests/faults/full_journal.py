@@ -19,9 +19,10 @@ from pathlib import Path
 
 from ragen_actor import schema
 from ragen_actor.actors.turns import turn
-from storage import LogHeader, Options, Storage, StorageError, ThreadLog, WriteRefused, committer
+from storage import LogHeader, Options, Storage, ThreadLog, WriteRefused, committer
 from storage.append import Append
 from storage.durable import Disk
+from tests.storage.samples import commit
 
 ORG = "acme"
 THREADS = 500
@@ -68,7 +69,7 @@ async def fill(data_dir: Path) -> None:
     message = schema.parse_create_message(_BODY)
     taken, full = 0, False
     while not full:
-        answers = [_commit(storage, _append(*thread, message)) for thread in threads]
+        answers = [commit(storage, *_append(*thread, message)) for thread in threads]
         for error in await asyncio.gather(*answers, return_exceptions=True):
             assert error is None or isinstance(error, WriteRefused), error
             taken += error is None
@@ -91,7 +92,7 @@ async def _make_threads(storage: Storage) -> list[tuple[str, ThreadLog]]:
         header = log.header(LogHeader(id=thread_id, org=ORG))
         units.append([header, *first, catalog.add(catalog.next_number, thread)])
         made.append((thread_id, log))
-    await asyncio.gather(*[_commit(storage, unit) for unit in units])
+    await asyncio.gather(*[commit(storage, *unit) for unit in units])
     return made
 
 
@@ -99,19 +100,6 @@ def _append(thread_id: str, log: ThreadLog, message: schema.NewMessage) -> list[
     sequence = log.next_sequence
     data = turn(thread_id, message, ms=_MS, sequence=sequence, random=sequence)
     return [log.add(sequence, data)]
-
-
-def _commit(storage: Storage, unit: list[Append]) -> asyncio.Future[None]:
-    answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def done(error: StorageError | None) -> None:
-        if error is None:
-            answer.set_result(None)
-        else:
-            answer.set_exception(error)
-
-    storage.commit(unit, done)
-    return answer
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiobotocore.session import get_session
 
 REGION = "eu-central-1"
@@ -54,6 +56,20 @@ class KmsServer:
             self._process.terminate()
             self._process.wait()
             self._process = None
+
+    @classmethod
+    def running(cls, log: Path, patch: pytest.MonkeyPatch) -> Iterator[KmsServer]:
+        """Yield one that runs, to which AWS's client is led; for fixtures."""
+        server = cls(log)
+        server.lead_here(patch)
+        server.start()
+        yield server
+        server.stop()
+
+    def lead_here(self, patch: pytest.MonkeyPatch) -> None:
+        """Lead AWS's client here."""
+        for name, value in self.environ.items():
+            patch.setenv(name, value)
 
     @property
     def environ(self) -> dict[str, str]:

@@ -44,20 +44,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KmsServer]:
 
 @pytest.fixture
 def kms(shared: KmsServer, monkeypatch: pytest.MonkeyPatch) -> KmsServer:
-    for name, value in shared.environ.items():
-        monkeypatch.setenv(name, value)
+    shared.lead_here(monkeypatch)
     return shared
 
 
 @pytest.fixture
 def own_kms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KmsServer]:
     """One that the test may stop."""
-    server = KmsServer(tmp_path / "kms.log")
-    for name, value in server.environ.items():
-        monkeypatch.setenv(name, value)
-    server.start()
-    yield server
-    server.stop()
+    yield from KmsServer.running(tmp_path / "kms.log", monkeypatch)
 
 
 def stored_key(data_dir: Path) -> WrappedKey:

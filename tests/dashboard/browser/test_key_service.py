@@ -57,12 +57,7 @@ class Call(socketserver.BaseRequestHandler):
 
 @pytest.fixture
 def kms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KmsServer]:
-    service = KmsServer(tmp_path / "kms.log")
-    for name, value in service.environ.items():
-        monkeypatch.setenv(name, value)
-    service.start()
-    yield service
-    service.stop()
+    yield from KmsServer.running(tmp_path / "kms.log", monkeypatch)
 
 
 @pytest.fixture
