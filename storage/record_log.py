@@ -112,8 +112,9 @@ class RecordLog:
             RecordError: The object is too long for a line.
         """
         line = encode(self.ADD, sequence, data, sealed)
+        self.pending += 1
         self.pending_adds += 1
-        return self._append(self.ADD, self.key(sequence, data), self.created_ms(data), line)
+        return Append(self, self.ADD, self.key(sequence, data), self.created_ms(data), line)
 
     def replace(self, sequence: int, data: bytes, sealed: bytes = b"") -> Append:
         """Return a line that gives a record its new version.

@@ -8,6 +8,9 @@ from ragen_actor import schema
 from ragen_actor.errors import InvalidRequest
 from storage import Place, RecordLog
 
+Render = Callable[[list[bytes], bool], bytes]
+"""Makes a page of what was read, and of whether more follows."""
+
 
 def page(
     source: RecordLog,

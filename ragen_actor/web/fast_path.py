@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ragen_actor.errors import RagenError
+from ragen_actor.web.credentials import identify
 from ragen_actor.web.exchange import Exchange
 from ragen_actor.web.gate import BODY_METHODS, Gate
 from ragen_actor.web.head import Block, Head
@@ -89,7 +90,7 @@ class FastPath:
     def _has_key(self, block: Block) -> bool:
         """Tell whether a request's key is known, before any of its body is kept."""
         try:
-            self._gate.key(block.fields)
+            identify(self._gate.keyring, block.fields)
         except RagenError:
             return False
         return True

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from ragen_actor.actors.mailbox import Reply
 from ragen_actor.errors import RagenError, RateLimited, Unauthenticated, Unavailable
-from ragen_actor.keyring import Key, Keyring
+from ragen_actor.keyring import Keyring
 from ragen_actor.token_bucket import TokenBuckets, rate_limit_headers, rate_limit_message
 from ragen_actor.upstream import Relayed
 from ragen_actor.web import routes
@@ -26,6 +26,7 @@ from ragen_actor.web.answer import Answer, render
 from ragen_actor.web.body import Bodies, BodyTooLarge, BodyTooSlow, BrokenBody
 from ragen_actor.web.call import Api, Call
 from ragen_actor.web.cors import Cors
+from ragen_actor.web.credentials import identify
 from ragen_actor.web.error_map import (
     INVALID_REQUEST,
     SERVER_ERROR,
@@ -33,7 +34,7 @@ from ragen_actor.web.error_map import (
     error_headers,
     status_and_type,
 )
-from ragen_actor.web.exchange import Exchange, Fields
+from ragen_actor.web.exchange import Exchange
 from ragen_actor.web.generation import Generation
 from ragen_actor.web.head import Heads
 
@@ -44,7 +45,6 @@ Visitors = Callable[[web.BaseRequest, Exchange], Awaitable[web.StreamResponse]]
 """Answers a request with whatever a browser understands."""
 
 BODY_METHODS = frozenset(("POST", "PATCH"))
-_MASK_HEAD, _MASK_TAIL, _MASK_MAX = 8, 4, 64
 _OK = b'{"status":"ok"}'
 _NONE: Mapping[str, str] = {}
 
@@ -62,6 +62,7 @@ class Gate:
         clock: Seconds, never going back.
         generation: What is passed on to the upstream.
         heads: Blocks of header fields that were seen.
+        keyring: Who may ask.
         draining: The server stops: it answers what it has begun, and refuses the rest.
         dashboard: Answers what browsers ask at and below `DASHBOARD`; None if it is off.
     """
@@ -84,7 +85,7 @@ class Gate:
         self.heads = Heads(bodies.bytes_max)
         self.generation = generation
         self.clock = clock
-        self._keyring = keyring
+        self.keyring = keyring
         self.buckets = buckets
         self._cors = cors
         self._access_log = access_log
@@ -149,7 +150,7 @@ class Gate:
             exchange.route = routes.find(method, path)
         else:
             buckets = self.generation.buckets
-        exchange.key = key = self.key(fields)
+        exchange.key = key = identify(self.keyring, fields)
         taken = buckets.take(key.hash, key.tier, exchange.started)
         if fields.get("openai-organization", "") not in ("", key.org) or fields.get(
             "openai-project", ""
@@ -225,30 +226,6 @@ class Gate:
         rendered = render(exchange, status, body, self._cors.headers(exchange.fields), seconds=0.0)
         return Answer(request, rendered, keeps_open=False)
 
-    def key(self, fields: Fields) -> Key:
-        """Return the key that a request bears.
-
-        Raises:
-            Unauthenticated: It bears none that is known.
-        """
-        credentials = fields.get("authorization", "")
-        key = self._keyring.identify(credentials)
-        if key is not None:
-            return key
-        scheme, _, token = credentials.partition(" ")
-        token = token.strip()
-        if not token or (scheme != "Bearer" and scheme.lower() != "bearer"):
-            raise Unauthenticated(
-                "You didn't provide an API key. You need to provide your API key in an "
-                "Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
-            )
-        key = self._keyring.find(token)
-        if key is None:
-            raise Unauthenticated(
-                f"Incorrect API key provided: {_masked(token)}.", code="invalid_api_key"
-            )
-        return key
-
     def _exchange(self, request: web.BaseRequest) -> Exchange:
         return Exchange(
             request.method,
@@ -293,12 +270,3 @@ class Gate:
 
 
 _HEALTH: dict[str, Callable[[Gate], bytes]] = {"/healthz": Gate._alive, "/readyz": Gate._ready}
-
-
-def _masked(token: str) -> str:
-    """Show no more of a key than its owner needs to recognise it."""
-    token = "".join(character if character.isprintable() else "?" for character in token)
-    hidden = len(token) - _MASK_HEAD - _MASK_TAIL
-    if hidden <= 0:
-        return "*" * len(token)
-    return token[:_MASK_HEAD] + "*" * min(hidden, _MASK_MAX) + token[-_MASK_TAIL:]

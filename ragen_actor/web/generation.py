@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Final
 
 from aiohttp import web
 
@@ -17,7 +16,6 @@ from ragen_actor.web.exchange import Exchange
 from ragen_actor.web.routes import WrongMethod
 
 log = logging.getLogger(__name__)
-
 
 
 class Generation:
