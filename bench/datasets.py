@@ -20,8 +20,9 @@ from ragen_actor import schema
 from ragen_actor.schema.objects import Text, TextPart
 from storage import LogHeader, Options, Storage
 from storage.datadir import catalog_path, thread_path
-from storage.index import SIDECAR_RECORDS, Index, pack, seal
+from storage.index import Index
 from storage.record import checksum, encode
+from storage.sidecar_file import SIDECAR_RECORDS, pack, seal
 
 TEXT = "What was my last question? I do not remember it at all."
 TURN = json.dumps({"role": "user", "content": TEXT}, separators=(",", ":"))

@@ -15,10 +15,11 @@ from storage.attribution import LINE_BYTES_MIN, keys_about, with_its_kind
 from storage.durable import Disk
 from storage.errors import DamagedRecord
 from storage.gap import Gap, find_gap
-from storage.index import Index, Sidecar, unpack
+from storage.index import Index
 from storage.record import ADDS, REMOVES, REPLACES, RecordError, checksum, parse
 from storage.record_log import RecordLog
 from storage.scan import Line, lines, misfit, read_header
+from storage.sidecar_file import Sidecar, unpack
 from storage.strays import stray_keys
 
 log = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ def _take(record_log: RecordLog, sidecar: Sidecar) -> None:
     record_log.end = sidecar.covered
     record_log.last_line = sidecar.last_line
     record_log.last_offset = sidecar.last_offset
-    record_log.sidecar_records = sidecar.index.records
+    record_log.sidecar = sidecar.extent
 
 
 def _lose(record_log: RecordLog, gap: Gap, size: int, strays: Strays) -> None:

@@ -16,11 +16,11 @@ from storage.attribution import LINE_BYTES_MIN, keys_about
 from storage.durable import Disk
 from storage.errors import DamagedRecord
 from storage.gap import Gap, find_gap, read_gap
-from storage.index import unpack
 from storage.loading import own_sidecar
 from storage.record import ADDS, REMOVES, REPLACES, halves, stated_length
 from storage.record_log import RecordLog
 from storage.scan import Line, lines, misfit, read_header
+from storage.sidecar_file import unpack
 
 _TOMBSTONE_LINE_BYTES_MAX = 200
 """A tombstone is an id and a time; what is known to be longer was none."""
