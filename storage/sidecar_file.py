@@ -1,15 +1,17 @@
 """A sidecar's bytes: a cache of a log's index, which grows as the index does.
 
-It is made of sections, each of which has the entries that came since the one before. A section says
-which generation and how many bytes of the log it covers, how the last covered line and the section
-before name themselves, and carries its own checksum. From the first that does not fit on they are
-ignored, and the log is read instead. A sidecar is never synced.
+It is made of sections, each of which has the entries that came since the one before. Its head says
+which generation and how many bytes of the log it covers, how the last covered line and the head
+before name themselves, and has a checksum; another one is that of the columns behind it. From the
+first section that does not fit on they are ignored, and the log is read instead. A sidecar is never
+synced.
 """
 
 from __future__ import annotations
 
 import struct
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,9 +23,15 @@ SIDECAR_RECORDS = 1024
 SECTIONS_MAX = 512
 """So many sections are quick to read; then the sidecar is written anew, as a single one."""
 
-_HEAD = struct.Struct("<8sI4sQQ8sQQQQQQ")
+_HEAD = struct.Struct("<8sI4sQQ8sQQQQQQI")
 _MAGIC = b"RAGENIX2" if sys.byteorder == "little" else b"2XINEGAR"
 _CHECKSUM = struct.Struct("<I")
+_COLUMNS_AT = _HEAD.size + _CHECKSUM.size
+_PIECE_BYTES = 128 * 1024
+"""Read at a time: so little is read into memory that is warm already."""
+
+Read = Callable[[int, int], bytes]
+"""Reads so many bytes of a sidecar from an offset on; fewer only at its end."""
 
 
 class Extent(NamedTuple):
@@ -33,13 +41,15 @@ class Extent(NamedTuple):
         sections: It is made of; 0 when there is none.
         entries: In them.
         records: Lines of the log that they cover, the header not counted.
+        last: Where the last one begins, in bytes.
         size: Of all sections, in bytes.
-        seal: The checksum of the last one, as it stands there.
+        seal: The checksum of the last one's head, as it stands there.
     """
 
     sections: int = 0
     entries: int = 0
     records: int = 0
+    last: int = 0
     size: int = 0
     seal: bytes = bytes(_CHECKSUM.size)
 
@@ -53,17 +63,32 @@ class Extent(NamedTuple):
             and len(index.keys) - self.entries == index.records - self.records
         )
 
-    def followed_by(self, section: bytes, covered: Extent) -> Extent:
-        """Return how far it has come with one more section, which covers what another one does."""
-        size, mark = self.size + len(section), section[-_CHECKSUM.size :]
-        return Extent(self.sections + 1, covered.entries, covered.records, size, mark)
+    def is_as_left(self, read: Read) -> bool:
+        """Tell whether the last section is still the one that was written there."""
+        return read(_CHECKSUM.size, self.last + _HEAD.size) == self.seal
 
 
 NO_SIDECAR = Extent()
 
 
-class _Head(NamedTuple):
-    """What a section begins with; `added` entries follow, by column."""
+class Head(NamedTuple):
+    """What a section begins with.
+
+    Attributes:
+        magic: That of this format.
+        generation: Of the log.
+        behind: The seal of the section before.
+        covered: Bytes of the log, from its start.
+        last_offset: Where the line that ends there begins.
+        last_line: Its checksum digits.
+        added: Entries of the section; they follow by column.
+        last_key: As in the index, here and below.
+        last_ms: Unix milliseconds.
+        records: Lines of the log.
+        live_bytes: In all entries.
+        entries: Of all sections so far.
+        columns: Checksum of the bytes that follow.
+    """
 
     magic: bytes
     generation: int
@@ -77,6 +102,25 @@ class _Head(NamedTuple):
     records: int
     live_bytes: int
     entries: int
+    columns: int
+
+
+class Section(NamedTuple):
+    """What is to be written behind others, or as the first; the checksums are still missing."""
+
+    head: Head
+    columns: list[bytes]
+    behind: Extent
+
+    def seal(self) -> tuple[bytes, Extent]:
+        """Return its bytes, and how far the sidecar has come with them; any thread may do that."""
+        head, behind, columns = self.head, self.behind, b"".join(self.columns)
+        start = _HEAD.pack(*head._replace(columns=crc32(columns)))
+        seal = _CHECKSUM.pack(crc32(start))
+        data = b"".join((start, seal, columns))
+        end = behind.size + len(data)
+        extent = Extent(behind.sections + 1, head.entries, head.records, behind.size, end, seal)
+        return data, extent
 
 
 def pack(
@@ -87,8 +131,8 @@ def pack(
     last_offset: int,
     last_line: bytes,
     behind: Extent = NO_SIDECAR,
-) -> list[bytes]:
-    """Return a sidecar's section, but for its checksum, in pieces: `seal` adds it, in its own time.
+) -> Section:
+    """Return what a sidecar lacks, as it is now.
 
     Args:
         index: What the log holds up to `covered`.
@@ -98,31 +142,25 @@ def pack(
         last_line: Its checksum digits.
         behind: What the section goes behind, which has to take it.
     """
-    columns = (index.keys, index.offsets, index.lengths)
-    head = _Head(
+    entries = len(index.keys)
+    head = Head(
         _MAGIC,
         generation,
         behind.seal,
         covered,
         last_offset,
         last_line,
-        len(index.keys) - behind.entries,
+        entries - behind.entries,
         index.last_key,
         index.last_ms,
         index.records,
         index.live_bytes,
-        len(index.keys),
+        entries,
+        0,
     )
-    return [
-        _HEAD.pack(*head),
-        *(memoryview(column)[behind.entries :].tobytes() for column in columns),
-    ]
-
-
-def seal(pieces: list[bytes]) -> bytes:
-    """Put together what `pack` returned, and add the checksum."""
-    section = b"".join(pieces)
-    return section + _CHECKSUM.pack(crc32(section))
+    columns = (index.keys, index.offsets, index.lengths)
+    lacking = [memoryview(column)[behind.entries :].tobytes() for column in columns]
+    return Section(head, lacking, behind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,44 +175,51 @@ class Sidecar:
     extent: Extent
 
 
-def unpack(data: bytes) -> Sidecar | None:
-    """Read a sidecar file's bytes as far as they are sound.
+def heads(read: Read) -> Iterator[tuple[Head, Extent]]:
+    """Yield the sound heads of a sidecar, as long as each goes behind the one before.
 
-    Returns:
-        None when not even the first section is as written, or from here.
+    With each goes how far the sidecar has come there. The columns are not looked at.
     """
-    index, extent, head = Index(), NO_SIDECAR, None
-    with memoryview(data) as view:
-        while (found := _section(view, extent)) is not None:
-            head, columns = found
-            place = 0
-            for column in (index.keys, index.offsets, index.lengths):
-                end = place + head.added * column.itemsize
-                column.frombytes(columns[place:end])
-                place = end
-            size = extent.size + _HEAD.size + len(columns) + _CHECKSUM.size
-            mark = data[size - _CHECKSUM.size : size]
-            extent = Extent(extent.sections + 1, head.entries, head.records, size, mark)
-    if head is None:
-        return None
-    index.last_key, index.last_ms = head.last_key, head.last_ms
-    index.records, index.live_bytes = head.records, head.live_bytes
-    return Sidecar(index, head.generation, head.covered, head.last_offset, head.last_line, extent)
+    extent = NO_SIDECAR
+    while len(data := read(_COLUMNS_AT, extent.size)) == _COLUMNS_AT:
+        head, seal = Head(*_HEAD.unpack_from(data)), data[_HEAD.size :]
+        if (head.magic, head.behind) != (_MAGIC, extent.seal) or _CHECKSUM.pack(
+            crc32(data[: _HEAD.size])
+        ) != seal:
+            return
+        start = extent.size
+        end = start + _COLUMNS_AT + head.added * ENTRY_BYTES
+        extent = Extent(extent.sections + 1, head.entries, head.records, start, end, seal)
+        yield head, extent
 
 
-def _section(data: memoryview, behind: Extent) -> tuple[_Head, memoryview] | None:
-    """Read the section that goes on where a sidecar has come to; None if there is no sound one."""
-    start = behind.size
-    columns = start + _HEAD.size
-    if len(data) < columns + _CHECKSUM.size:
-        return None
-    head = _Head(*_HEAD.unpack_from(data, start))
-    end = columns + head.added * ENTRY_BYTES
-    if (
-        (head.magic, head.behind) != (_MAGIC, behind.seal)
-        or head.entries != behind.entries + head.added
-        or len(data) < end + _CHECKSUM.size
-        or _CHECKSUM.unpack_from(data, end)[0] != crc32(data[start:end])
-    ):
-        return None
-    return head, data[columns:end]
+def unpack(read: Read) -> Sidecar | None:
+    """Read a sidecar as far as it is sound; None when not even its first section is."""
+    index, sidecar = Index(), None
+    for head, extent in heads(read):
+        if not _take(head, read, extent.last + _COLUMNS_AT, index):
+            break
+        index.last_key, index.last_ms = head.last_key, head.last_ms
+        index.records, index.live_bytes = head.records, head.live_bytes
+        covers = (head.generation, head.covered, head.last_offset, head.last_line)
+        sidecar = Sidecar(index, *covers, extent)
+    return sidecar
+
+
+def _take(head: Head, read: Read, place: int, index: Index) -> bool:
+    """Add a section's columns to an index; tell whether they were sound, or nothing was added."""
+    checksum, columns = 0, (index.keys, index.offsets, index.lengths)
+    for column in columns:
+        end = place + head.added * column.itemsize
+        while place < end:
+            piece = read(min(_PIECE_BYTES, end - place), place)
+            if not piece or len(piece) % column.itemsize:
+                break
+            checksum = crc32(piece, checksum)
+            column.frombytes(piece)
+            place += len(piece)
+    if checksum == head.columns and all(len(column) == head.entries for column in columns):
+        return True
+    for column in columns:
+        del column[head.entries - head.added :]
+    return False

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import Executor
+from functools import partial
 
 from storage.durable import Disk
 from storage.record_log import RecordLog
-from storage.sidecar_file import NO_SIDECAR, SECTIONS_MAX, SIDECAR_RECORDS, Extent, pack, seal
+from storage.sidecar_file import NO_SIDECAR, SECTIONS_MAX, SIDECAR_RECORDS, Extent, Section, pack
 
 log = logging.getLogger(__name__)
 
@@ -46,44 +47,43 @@ class Sidecars:
         if record_log.saving or record_log.owed or record_log.compacting or record_log.is_cut:
             return
         record_log.saving = True
-        index, generation, before = record_log.index, record_log.generation, record_log.sidecar
-        behind = before if before.takes(index) else NO_SIDECAR
-        pieces = pack(
+        index, before = record_log.index, record_log.sidecar
+        section = pack(
             index,
-            generation=generation,
+            generation=record_log.generation,
             covered=record_log.end,
             last_offset=record_log.last_offset,
             last_line=record_log.last_line,
-            behind=behind,
+            behind=before if before.takes(index) else NO_SIDECAR,
         )
         # Until it is known to be there nothing goes behind it, and if it fails nothing ever will.
         unknown = Extent(SECTIONS_MAX, len(index.keys), index.records)
         record_log.sidecar = unknown
         work = self._loop.run_in_executor(
-            self._executor, self._write, record_log.sidecar_path, pieces, behind, unknown
+            self._executor, self._write, record_log.sidecar_path, section
         )
 
-        def written(work: asyncio.Future[Extent]) -> None:
+        def written(work: asyncio.Future[Extent | None]) -> None:
             record_log.saving = False
             # A compaction may have taken the log away from under it meanwhile.
             if not work.cancelled() and record_log.sidecar is unknown:
-                record_log.sidecar = work.result()
+                record_log.sidecar = work.result() or unknown
 
         work.add_done_callback(written)
 
-    def _write(self, path: str, pieces: list[bytes], behind: Extent, unknown: Extent) -> Extent:
+    def _write(self, path: str, section: Section) -> Extent | None:
         """Write a section behind others, or as the first; return how far the sidecar is then."""
-        disk, section = self._disk, seal(pieces)
+        disk, behind = self._disk, section.behind
+        data, extent = section.seal()
         try:
             if not behind.sections:
-                disk.write_aside(path, section, durable=False)
-            else:
-                with disk.opened(path) as descriptor:
-                    place = behind.size - len(behind.seal)
-                    if disk.read(descriptor, len(behind.seal), place) != behind.seal:
-                        raise OSError("it is another than was written")
-                    disk.write(descriptor, section, behind.size)
+                disk.write_aside(path, data, durable=False)
+                return extent
+            with disk.opened(path) as descriptor:
+                if not behind.is_as_left(partial(disk.read, descriptor)):
+                    raise OSError("it is not the one that was written")
+                disk.write(descriptor, data, behind.size)
         except OSError as error:
             log.warning("%s was not written: %s", path, error)
-            return unknown
-        return behind.followed_by(section, unknown)
+            return None
+        return extent

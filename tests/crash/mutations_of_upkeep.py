@@ -119,7 +119,7 @@ def let_a_section_go_behind_a_sidecar_whose_log_has_changed(patch: pytest.Monkey
 
 
 def write_a_sidecar_that_is_ahead_of_its_log(patch: pytest.MonkeyPatch) -> None:
-    def pack(columns: Any, **named: Any) -> list[bytes]:
+    def pack(columns: Any, **named: Any) -> sidecar_file.Section:
         columns.last_key += 1
         return sidecar_file.pack(columns, **named)
 

@@ -13,8 +13,8 @@ from storage.sidecar_file import (
     SECTIONS_MAX,
     SIDECAR_RECORDS,
     Extent,
+    Sidecar,
     pack,
-    seal,
     unpack,
 )
 from tests.storage.fragile_disk import FragileDisk
@@ -44,20 +44,23 @@ def add(index: Index, keys: list[int]) -> None:
 
 
 def section(index: Index, behind: Extent = NO_SIDECAR) -> bytes:
-    return seal(
-        pack(
-            index,
-            generation=GENERATION,
-            covered=COVERED,
-            last_offset=LAST_OFFSET,
-            last_line=LAST_LINE,
-            behind=behind,
-        )
-    )
+    data, _ = pack(
+        index,
+        generation=GENERATION,
+        covered=COVERED,
+        last_offset=LAST_OFFSET,
+        last_line=LAST_LINE,
+        behind=behind,
+    ).seal()
+    return data
+
+
+def unpacked(data: bytes) -> Sidecar | None:
+    return unpack(lambda length, offset: data[offset : offset + length])
 
 
 def extent_of(data: bytes) -> Extent:
-    sidecar = unpack(data)
+    sidecar = unpacked(data)
     assert sidecar is not None
     return sidecar.extent
 
@@ -75,7 +78,7 @@ def in_sections(counts: list[int]) -> tuple[Index, list[bytes]]:
 @given(counts=st.lists(st.integers(0, 20), min_size=1, max_size=6))
 def test_a_sidecar_gives_back_the_index_in_however_many_sections(counts: list[int]) -> None:
     index, sections = in_sections(counts)
-    sidecar = unpack(b"".join(sections))
+    sidecar = unpacked(b"".join(sections))
     assert sidecar is not None
     assert sidecar.index == index
     assert (sidecar.generation, sidecar.covered) == (GENERATION, COVERED)
@@ -87,7 +90,7 @@ def test_a_sidecar_gives_back_the_index_in_however_many_sections(counts: list[in
 def test_what_is_no_entry_is_given_back_as_well() -> None:
     index = index_of([1, 2, 5])
     index.last_key, index.last_ms, index.records = 99, 1_750_000_000_000, 123
-    sidecar = unpack(section(index))
+    sidecar = unpacked(section(index))
     assert sidecar is not None
     assert sidecar.index == index
 
@@ -101,7 +104,7 @@ def test_from_a_section_with_any_byte_changed_on_a_sidecar_is_ignored(flip: int)
         for place in range(start, end):
             changed = bytearray(data)
             changed[place] ^= flip
-            found = unpack(bytes(changed))
+            found = unpacked(bytes(changed))
             assert (found.extent.sections if found else 0) == count, place
             assert (found.extent.size if found else 0) == start, place
 
@@ -110,10 +113,10 @@ def test_of_a_sidecar_that_was_cut_what_is_whole_counts_and_garbage_behind_it_do
     index, sections = in_sections([3, 2])
     data = b"".join(sections)
     for length in range(len(data)):
-        found = unpack(data[:length])
+        found = unpacked(data[:length])
         assert (found.extent.sections if found else 0) == (length >= len(sections[0])), length
     for garbage in (b"\0", bytes(500), sections[0], sections[1]):
-        found = unpack(data + garbage)
+        found = unpacked(data + garbage)
         assert found is not None
         assert found.index == index
 
@@ -125,7 +128,7 @@ def test_a_section_goes_behind_the_very_one_that_it_was_written_for() -> None:
     add(index, [7, 8])
     other = section(index, extent_of(first))
     assert len(other) == len(second)
-    found = unpack(first + other + third)
+    found = unpacked(first + other + third)
     assert found is not None
     assert found.index == index
 
@@ -133,7 +136,7 @@ def test_a_section_goes_behind_the_very_one_that_it_was_written_for() -> None:
 def test_a_sidecar_of_the_former_format_is_foreign() -> None:
     data = bytearray(section(index_of([1, 2, 3])))
     data[:8] = b"RAGENIX1"
-    assert unpack(bytes(data)) is None
+    assert unpacked(bytes(data)) is None
 
 
 @pytest.mark.parametrize("kind", ["u", "x"])
@@ -188,7 +191,7 @@ async def test_a_longer_log_costs_each_append_no_more_bytes_of_its_sidecar(
         await until(lambda: not log.saving)
     assert log.sidecar.sections == 11
     assert log.sidecar.records == log.index.records
-    assert (disk.root / log.sidecar_path).stat().st_size - written == 160 * 20 + 10 * 92
+    assert (disk.root / log.sidecar_path).stat().st_size - written == 160 * 20 + 10 * 96
     assert disk.count("open", f"{log.sidecar_path}.new") == 1, "the first alone is a whole one"
     again = await storage.open_thread(ORG, thread_id(2))
     assert again.index == log.index
@@ -203,7 +206,7 @@ async def test_leaving_a_long_log_writes_what_came_and_no_more(
     await append(storage, log)
     storage.leave(log)
     await until(lambda: not log.saving)
-    assert (disk.root / log.sidecar_path).stat().st_size - size == 20 + 92
+    assert (disk.root / log.sidecar_path).stat().st_size - size == 20 + 96
     before = len(disk.calls)
     again = await storage.open_thread(ORG, thread_id(2))
     assert again.index == log.index
