@@ -1,32 +1,19 @@
-"""Where the live records of a log are: three columns in memory, and the sidecar file behind them.
+"""Where the live records of a log are: three columns in memory.
 
 An entry is a key (a message's sequence, or the 64-bit time key of a thread), the offset of the
 newest version of its line and that line's length: 20 bytes. Keys only grow, so the columns are
 sorted by birth and a lookup is a bisection. What was deleted has no entry.
-
-The sidecar is a cache of the columns. It says which generation and how many bytes of the log it
-covers and how the last covered line names itself, and carries its own checksum; if anything does
-not fit it is ignored and the log is read instead. It is never synced.
 """
 
 from __future__ import annotations
 
-import struct
-import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 
-from storage.checksum import crc32
 from storage.record import ADDS, REMOVES, REPLACES
 
 ENTRY_BYTES = 20
-SIDECAR_RECORDS = 1024
-"""A log has a sidecar from this many records on, and it is written anew after as many more."""
-
-_HEAD = struct.Struct("<8sIQQ8sQQQQQ")
-_MAGIC = b"RAGENIX1"
-_CHECKSUM = struct.Struct("<I")
 
 
 @dataclass(slots=True)
@@ -130,79 +117,3 @@ class Index:
     def memory_bytes(self) -> int:
         """What the columns hold, in bytes."""
         return ENTRY_BYTES * len(self.keys)
-
-
-def pack(
-    index: Index, *, generation: int, covered: int, last_offset: int, last_line: bytes
-) -> bytes:
-    """Return a sidecar file's bytes, but for their checksum: `seal` adds it, in its own time.
-
-    Args:
-        index: What the log holds up to `covered`.
-        generation: The log's.
-        covered: Bytes of the log, from its start.
-        last_offset: Where the line that ends there begins.
-        last_line: Its checksum digits.
-    """
-    head = _HEAD.pack(
-        _MAGIC,
-        generation,
-        covered,
-        last_offset,
-        last_line,
-        len(index.keys),
-        index.last_key,
-        index.last_ms,
-        index.records,
-        sys.byteorder == "little",
-    )
-    return head + index.keys.tobytes() + index.offsets.tobytes() + index.lengths.tobytes()
-
-
-def seal(data: bytes) -> bytes:
-    """Add the checksum to what `pack` returned."""
-    return data + _CHECKSUM.pack(crc32(data))
-
-
-@dataclass(frozen=True, slots=True)
-class Sidecar:
-    """A sidecar that is sound in itself; whether it fits its log is for the log to say."""
-
-    index: Index
-    generation: int
-    covered: int
-    last_offset: int
-    last_line: bytes
-
-
-def unpack(data: bytes) -> Sidecar | None:
-    """Read a sidecar file's bytes; None when they are not as written, or not from here."""
-    if len(data) < _HEAD.size + _CHECKSUM.size:
-        return None
-    (
-        magic,
-        generation,
-        covered,
-        last_offset,
-        last_line,
-        count,
-        last_key,
-        last_ms,
-        records,
-        little,
-    ) = _HEAD.unpack_from(data)
-    body = memoryview(data)[: -_CHECKSUM.size]
-    if (
-        magic != _MAGIC
-        or little != (sys.byteorder == "little")
-        or len(body) != _HEAD.size + count * ENTRY_BYTES
-        or _CHECKSUM.unpack(data[-_CHECKSUM.size :])[0] != crc32(body)
-    ):
-        return None
-    index = Index(last_key=last_key, last_ms=last_ms, records=records)
-    place = _HEAD.size
-    for column in (index.keys, index.offsets, index.lengths):
-        column.frombytes(body[place : place + count * column.itemsize])
-        place += count * column.itemsize
-    index.live_bytes = sum(index.lengths)
-    return Sidecar(index, generation, covered, last_offset, last_line)

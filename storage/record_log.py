@@ -17,6 +17,7 @@ from storage.durable import Disk
 from storage.index import ENTRY_BYTES, Index
 from storage.reader import Cut, Place, Reader
 from storage.record import ADDS, HEADER, checksum, encode, payload
+from storage.sidecar_file import NO_SIDECAR
 
 _HEADER_BYTES = 512
 _RESIDENT_BYTES = 1024
@@ -38,7 +39,7 @@ class RecordLog:
         last_line: Its checksum digits.
         torn: The file ends in the middle of a line, and no crash explains it: it takes no more.
         gap: Lines that stood behind its end are lost: it takes no more either.
-        sidecar_records: Lines that the sidecar on disk covers.
+        sidecar: How far the sidecar on disk has come.
         saving: The sidecar is being written.
         reading: Reads on their way that hold offsets of this generation.
         compacting: Its next generation is being written.
@@ -65,7 +66,7 @@ class RecordLog:
         self.gap = False
         self.last_offset = 0
         self.last_line = b""
-        self.sidecar_records = 0
+        self.sidecar = NO_SIDECAR
         self.saving = False
         self.reading = 0
         self.compacting = False
