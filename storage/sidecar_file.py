@@ -23,8 +23,8 @@ SIDECAR_RECORDS = 1024
 SECTIONS_MAX = 512
 """So many sections are quick to read; then the sidecar is written anew, as a single one."""
 
-_HEAD = struct.Struct("<8sI4sQQ8sQQQQQQI")
-_MAGIC = b"RAGENIX2" if sys.byteorder == "little" else b"2XINEGAR"
+_HEAD = struct.Struct("<8sI4sQQ8sQQQQQQII")
+_MAGIC = b"RAGENIX3" if sys.byteorder == "little" else b"3XINEGAR"
 _CHECKSUM = struct.Struct("<I")
 _COLUMNS_AT = _HEAD.size + _CHECKSUM.size
 _PIECE_BYTES = 128 * 1024
@@ -87,6 +87,7 @@ class Head(NamedTuple):
         records: Lines of the log.
         live_bytes: In all entries.
         entries: Of all sections so far.
+        chain: As in the index.
         columns: Checksum of the bytes that follow.
     """
 
@@ -102,6 +103,7 @@ class Head(NamedTuple):
     records: int
     live_bytes: int
     entries: int
+    chain: int
     columns: int
 
 
@@ -156,10 +158,10 @@ def pack(
         index.records,
         index.live_bytes,
         entries,
+        index.chain,
         0,
     )
-    columns = (index.keys, index.offsets, index.lengths)
-    lacking = [memoryview(column)[behind.entries :].tobytes() for column in columns]
+    lacking = [memoryview(column)[behind.entries :].tobytes() for column in index.columns]
     return Section(head, lacking, behind)
 
 
@@ -201,6 +203,7 @@ def unpack(read: Read) -> Sidecar | None:
             break
         index.last_key, index.last_ms = head.last_key, head.last_ms
         index.records, index.live_bytes = head.records, head.live_bytes
+        index.chain = head.chain
         covers = (head.generation, head.covered, head.last_offset, head.last_line)
         sidecar = Sidecar(index, *covers, extent)
     return sidecar
@@ -208,7 +211,7 @@ def unpack(read: Read) -> Sidecar | None:
 
 def _take(head: Head, read: Read, place: int, index: Index) -> bool:
     """Add a section's columns to an index; tell whether they were sound, or nothing was added."""
-    checksum, columns = 0, (index.keys, index.offsets, index.lengths)
+    checksum, columns = 0, index.columns
     for column in columns:
         end = place + head.added * column.itemsize
         while place < end:

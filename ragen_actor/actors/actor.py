@@ -218,15 +218,34 @@ class Actor:
         self,
         envelope: Envelope,
         source: RecordLog,
-        places: Sequence[Place],
+        place: Place,
         then: Callable[[list[bytes]], None],
         cut: Cut = payload,
     ) -> None:
-        """Go on with the objects at these places: at once when they are in memory, else later.
+        """Go on with the object at a place: at once when it is in memory, else later.
 
-        With `whole` as `cut` these are lines, each with what is sealed in it.
+        With `whole` as `cut` it is the line, with what is sealed in it.
         """
-        found = self.world.storage.read(source, places, cut)
+        self._await(envelope, source, self.world.storage.read(source, (place,), cut), then)
+
+    def _read_page(
+        self,
+        envelope: Envelope,
+        positions: range,
+        then: Callable[[list[bytes]], None],
+        cut: Cut = payload,
+    ) -> None:
+        """Go on with the objects at these positions of the log's index, as `_read` does."""
+        found = self.world.storage.read_page(self.log, positions, cut)
+        self._await(envelope, self.log, found, then)
+
+    def _await(
+        self,
+        envelope: Envelope,
+        source: RecordLog,
+        found: list[bytes] | asyncio.Future[list[bytes]],
+        then: Callable[[list[bytes]], None],
+    ) -> None:
         if isinstance(found, list):
             then(found)
             return

@@ -85,7 +85,7 @@ class CatalogActor(Actor):
                 raise ThreadNotFound(thread_id)
             self._answer(envelope, data if cut is payload else sealed.render_page(objects, False))
 
-        self._read(envelope, self.log, (place,), found, cut)
+        self._read(envelope, self.log, place, found, cut)
 
     def _list(
         self, envelope: Envelope, command: commands.ListThreads | sealed.ListSealedThreads
@@ -94,11 +94,12 @@ class CatalogActor(Actor):
         render: Render = schema.render_page
         if isinstance(command, sealed.ListSealedThreads):
             cut, render = whole, sealed.render_page
-        places, more = page(self.log, command.query, schema.thread_key, self.world.page_bytes_max)
-        self._read(
+        positions, more = page(
+            self.log, command.query, schema.thread_key, self.world.page_bytes_max
+        )
+        self._read_page(
             envelope,
-            self.log,
-            places,
+            positions,
             lambda found: self._answer(envelope, render(found, more)),
             cut,
         )

@@ -43,7 +43,7 @@ class Entry(Actor):
                 self._replace_entry(envelope, changed, key, changed)
 
         self._change(envelope, THREAD)
-        self._read(envelope, self._catalog, (self._own_place(),), found, whole)
+        self._read(envelope, self._catalog, self._own_place(), found, whole)
 
     def _replace_key(self, envelope: Envelope, command: ReplaceKey) -> None:
         def found(lines: list[bytes]) -> None:
@@ -54,7 +54,7 @@ class Entry(Actor):
                 self._replace_entry(envelope, data, command.key, b"true")
 
         self._change(envelope, THREAD)
-        self._read(envelope, self._catalog, (self._own_place(),), found, whole)
+        self._read(envelope, self._catalog, self._own_place(), found, whole)
 
     def _replace_entry(self, envelope: Envelope, data: bytes, key: bytes, answer: bytes) -> None:
         """Give the thread a new version of its catalogue line, its key included."""

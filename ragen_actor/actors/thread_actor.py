@@ -152,14 +152,13 @@ class ThreadActor(Entry):
         if isinstance(command, sealed.ListSealedMessages):
             cut, render = whole, sealed.render_page
         query = command.query
-        places, more = page(self.log, query, schema.message_sequence, self.world.page_bytes_max)
+        positions, more = page(self.log, query, schema.message_sequence, self.world.page_bytes_max)
         if query.run_id is not None:
             # Turns stored by hand belong to no run, and there are no others yet.
-            places, more = [], False
-        self._read(
+            positions, more = range(0), False
+        self._read_page(
             envelope,
-            self.log,
-            places,
+            positions,
             lambda found: self._answer(envelope, render(found, more)),
             cut,
         )
@@ -178,9 +177,9 @@ class ThreadActor(Entry):
             self._answer(envelope, sealed.render_page(lines, False))
 
         if isinstance(command, sealed.GetSealedMessage):
-            self._read(envelope, self.log, (place,), found_sealed, whole)
+            self._read(envelope, self.log, place, found_sealed, whole)
         else:
-            self._read(envelope, self.log, (place,), found)
+            self._read(envelope, self.log, place, found)
 
     def _modify(self, envelope: Envelope, command: commands.ModifyMessage) -> None:
         message_id = command.message_id
@@ -205,7 +204,7 @@ class ThreadActor(Entry):
             self._commit(envelope, (append,), committed)
 
         self._change(envelope, place[0])
-        self._read(envelope, self.log, (place,), found, whole)
+        self._read(envelope, self.log, place, found, whole)
 
     def _delete(self, envelope: Envelope, command: commands.DeleteMessage) -> None:
         message_id = command.message_id
@@ -224,7 +223,7 @@ class ThreadActor(Entry):
             self._commit(envelope, (append,), committed)
 
         self._change(envelope, place[0])
-        self._read(envelope, self.log, (place,), found)
+        self._read(envelope, self.log, place, found)
 
     def _delete_thread(self, envelope: Envelope, command: commands.DeleteThread) -> None:
         self._own_place()
