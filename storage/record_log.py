@@ -210,11 +210,15 @@ class RecordLog:
             None when they are none, when that would mean waiting for the disk, and when they do not
             read back as they were written.
         """
-        bounds = run.bounds(self.index, positions)
-        if bounds is None:
+        if not positions:
+            return []
+        first, last = positions[0], positions[-1]
+        found = run.find(self.index, min(first, last), max(first, last))
+        if found is None:
             return None
-        piece = self._reader.piece_now(self.path, *bounds)
-        return None if piece is None else run.objects(self.index, positions, piece)
+        piece = self._reader.piece_now(self.path, found.start, found.end)
+        objects = None if piece is None else found.objects(piece)
+        return objects[::-1] if objects and first > last else objects
 
     def read_now(self, places: Sequence[Place], cut: Cut = payload) -> list[bytes] | None:
         """Return the objects at these places, or None when that would mean waiting for the disk.
