@@ -126,6 +126,8 @@ class Index:
         return (chosen if upward == ascending else chosen[::-1]), more
 
     def _within(self, chosen: range, bytes_max: int) -> range:
+        if self.live_bytes <= bytes_max:
+            return chosen
         rising = chosen if chosen.step > 0 else chosen[::-1]
         if not chosen or sum(self.lengths[rising.start : rising.stop]) <= bytes_max:
             return chosen

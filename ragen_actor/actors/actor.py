@@ -14,7 +14,7 @@ from ragen_actor.actors.commands import Command, Compact
 from ragen_actor.actors.mailbox import Envelope, Mailbox, Reply
 from ragen_actor.actors.seam import translated, worded
 from ragen_actor.actors.watching import Watchers
-from ragen_actor.errors import RagenError
+from ragen_actor.errors import RagenError, Unavailable
 from storage import Cut, Place, RecordLog, Storage, StorageError, payload
 from storage.append import Append
 
@@ -113,7 +113,8 @@ class Actor:
         """
         assert self.state is not State.STOPPED
         mailbox = self.mailbox
-        mailbox.look_for_room()
+        if len(mailbox.waiting) + mailbox.begun >= mailbox.commands_max:
+            raise Unavailable("Too many requests for this thread are waiting. Please try again.")
         envelope = Envelope(command, reply)
         if (
             mailbox.waiting

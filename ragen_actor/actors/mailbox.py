@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from ragen_actor.actors.commands import Command
-from ragen_actor.errors import RagenError, Unavailable
+from ragen_actor.errors import RagenError
 
 
 class Reply(Protocol):
@@ -52,23 +52,15 @@ class Mailbox:
     Attributes:
         waiting: Those that it has not begun, oldest first.
         begun: How many it has begun.
+        commands_max: Of both together.
     """
 
-    __slots__ = ("_commands_max", "begun", "waiting")
+    __slots__ = ("begun", "commands_max", "waiting")
 
     def __init__(self, commands_max: int) -> None:
         self.waiting: deque[Envelope] = deque()
         self.begun = 0
-        self._commands_max = commands_max
-
-    def look_for_room(self) -> None:
-        """See that one more command can be accepted.
-
-        Raises:
-            Unavailable: There is no more room.
-        """
-        if len(self.waiting) + self.begun >= self._commands_max:
-            raise Unavailable("Too many requests for this thread are waiting. Please try again.")
+        self.commands_max = commands_max
 
     @property
     def is_empty(self) -> bool:

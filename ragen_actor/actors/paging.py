@@ -24,20 +24,22 @@ def page(
         InvalidRequest: A cursor names a place that the log never reached.
     """
     index = source.index
-    keys: list[int | None] = []
-    for param, cursor in (("after", query.after), ("before", query.before)):
-        key = None if cursor is None else key_of(cursor)
-        if cursor is not None and (key is None or key > index.last_key):
-            raise InvalidRequest(
-                f"Invalid '{param}': '{cursor}' was never part of this list.",
-                param=param,
-                code="invalid_value",
-            )
-        keys.append(key)
+    after, before = query.after, query.before
     return index.page(
         limit=query.limit,
         ascending=query.order == "asc",
-        after=keys[0],
-        before=keys[1],
+        after=None if after is None else _key("after", after, key_of, index.last_key),
+        before=None if before is None else _key("before", before, key_of, index.last_key),
         bytes_max=bytes_max,
     )
+
+
+def _key(param: str, cursor: str, key_of: Callable[[str], int | None], last_key: int) -> int:
+    key = key_of(cursor)
+    if key is None or key > last_key:
+        raise InvalidRequest(
+            f"Invalid '{param}': '{cursor}' was never part of this list.",
+            param=param,
+            code="invalid_value",
+        )
+    return key

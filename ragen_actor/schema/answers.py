@@ -8,7 +8,6 @@ from typing import Final
 import msgspec
 
 _ID_AT: Final = len(b'{"id":"')
-_ID_LENGTH_MAX: Final = 80  # "thread_" and 64 characters, with room
 
 _EMPTY_PAGE: Final = {
     more: b'{"object":"list","data":[],"first_id":null,"last_id":null,"has_more":%b}' % word
@@ -16,7 +15,7 @@ _EMPTY_PAGE: Final = {
 }
 
 
-def render_page(items: Sequence[bytes | memoryview], has_more: bool) -> bytes:
+def render_page(items: Sequence[bytes], has_more: bool) -> bytes:
     """Return a page around objects that `encode` wrote; none of them is decoded or checked.
 
     Args:
@@ -25,20 +24,16 @@ def render_page(items: Sequence[bytes | memoryview], has_more: bool) -> bytes:
     """
     if not items:
         return _EMPTY_PAGE[has_more]
-    pieces: list[bytes | memoryview] = [b","] * (2 * len(items) + 1)
-    pieces[0] = b'{"object":"list","data":['
-    pieces[1::2] = items
-    pieces[-1] = b'],"first_id":"%b","last_id":"%b","has_more":%b}' % (
+    return b'{"object":"list","data":[%b],"first_id":"%b","last_id":"%b","has_more":%b}' % (
+        b",".join(items),
         _id_of(items[0]),
         _id_of(items[-1]),
         b"true" if has_more else b"false",
     )
-    return b"".join(pieces)
 
 
-def _id_of(item: bytes | memoryview) -> bytes:
-    head = bytes(item[_ID_AT : _ID_AT + _ID_LENGTH_MAX])
-    return head[: head.index(b'"')]
+def _id_of(item: bytes) -> bytes:
+    return item[_ID_AT : item.index(b'"', _ID_AT)]
 
 
 def deleted_thread(thread_id: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, Literal, cast
 from urllib.parse import unquote_plus
 
@@ -25,13 +26,12 @@ class ListQuery(Struct, frozen=True, gc=False):
     run_id: str | None = None
 
 
-_NOTHING_ASKED: Final = ListQuery()
-
-
+@lru_cache(maxsize=256)
 def parse_list_query(query: str, kind: ids.Kind) -> ListQuery:
     """Return what a raw query string asks for; unknown and repeated names do no harm.
 
     Of a name given twice the last value counts. Empty cursors and an empty run_id count as absent.
+    Lists are asked for in few ways: what was asked lately is remembered.
 
     Args:
         query: What follows the question mark, still percent-encoded.
@@ -42,8 +42,6 @@ def parse_list_query(query: str, kind: ids.Kind) -> ListQuery:
 
     Source: OpenAI openapi.json, listMessages.
     """
-    if not query:
-        return _NOTHING_ASKED
     given = _fields(query)
     after, before = given.get("after") or None, given.get("before") or None
     if after is not None and before is not None:
@@ -67,7 +65,7 @@ def parse_list_query(query: str, kind: ids.Kind) -> ListQuery:
 def _fields(query: str) -> dict[str, str]:
     given: dict[str, str] = {}
     encoded = "%" in query or "+" in query
-    for pair in query.split("&"):
+    for pair in query.split("&") if query else ():
         name, _, value = pair.partition("=")
         if encoded:
             name, value = unquote_plus(name), unquote_plus(value)

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from msgspec import Struct
+
 from ragen_actor.keyring import Key
 from ragen_actor.token_bucket import Taken
 from ragen_actor.web.routes import Route
@@ -35,7 +37,7 @@ class Fields(Protocol):
         """Return every value under a name, or the default."""
 
 
-class Exchange:
+class Exchange(Struct):
     """A request, and what the door has found out about it.
 
     Attributes:
@@ -44,58 +46,46 @@ class Exchange:
         query: What follows the question mark, likewise.
         fields: The header's.
         peer: The address of the other end of the connection.
-        version: Of HTTP, as `(1, 1)`.
         started: When it was looked at first, seconds of the door's clock.
         id: What the client is told to name the request by.
         keeps_open: Whether another request may follow on the connection.
+        version: Of HTTP, as `(1, 1)`.
         key: Whose it is, once that is known.
         taken: What its key has left, once a token was asked for.
-        route: Where its path leads, once that is known; not set for what is passed on.
+        route: Where its path leads, once that is known; none for what is passed on.
         tail: What of its path is the upstream's; None for what is answered here.
     """
 
-    __slots__ = (
-        "fields",
-        "id",
-        "keeps_open",
-        "key",
-        "method",
-        "path",
-        "peer",
-        "query",
-        "route",
-        "started",
-        "tail",
-        "taken",
-        "version",
-    )
+    method: str
+    path: str
+    query: str
+    fields: Fields
+    peer: str | None
+    started: float
+    id: str
+    keeps_open: bool
+    version: tuple[int, int] = (1, 1)
+    key: Key | None = None
+    taken: Taken | None = None
+    route: Route | None = None
+    tail: str | None = None
 
-    route: Route
-
-    def __init__(
-        self,
+    @staticmethod
+    def begin(
         method: str,
         target: str,
         fields: Fields,
-        *,
         peer: str | None,
         started: float,
+        *,
+        keeps_open: bool,
         version: tuple[int, int] = (1, 1),
-        keeps_open: bool = True,
-    ) -> None:
-        self.method = method
+    ) -> Exchange:
+        """Return the exchange that a request begins; the target is as sent."""
         if not target.startswith("/"):
             target = _origin_form(target)
-        self.path, _, self.query = target.partition("?")
-        self.fields = fields
-        self.peer = peer
-        self.version = version
-        self.started = started
-        self.id = next(_ids)
-        self.keeps_open = keeps_open
-        self.key: Key | None = None
-        self.taken: Taken | None = None
-        self.tail: str | None = None
+        path, _, query = target.partition("?")
+        return Exchange(method, path, query, fields, peer, started, next(_ids), keeps_open, version)
 
 
 def _origin_form(target: str) -> str:

@@ -98,27 +98,26 @@ class FastPath:
     def _begin(self, head: Head, data: bytes) -> None:
         """Pass the door with a whole request."""
         gate, block = self._gate, head.block
-        exchange = Exchange(
+        self._exchange = begun = Exchange.begin(
             head.method,
             head.target,
             block.fields,
-            peer=self._line.peer,
-            started=gate.clock(),
+            self._line.peer,
+            gate.clock(),
             keeps_open=block.keeps_open,
         )
-        self._exchange = exchange
         self.busy = True
         body = b""
         if block.body_bytes and head.method in BODY_METHODS:
             body = data[head.size :]
         try:
-            gate.admit(exchange)
+            gate.admit(begun)
             if not head.is_known:
                 gate.heads.remember(data, head)
             if body:
                 gate.bodies.hold(len(body))
                 self._room = len(body)
-            gate.ask(exchange, body, self)
+            gate.ask(begun, body, self)
         except Exception as error:
             if not self.busy:
                 raise  # It has its answer: this is about something else.

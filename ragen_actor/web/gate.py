@@ -174,8 +174,8 @@ class Gate:
         Raises:
             RagenError: It is refused.
         """
-        assert exchange.key is not None
         route = exchange.route
+        assert exchange.key is not None and route is not None
         call = Call(exchange.key, route.thread_id, route.message_id, exchange.query, body, reply)
         route.handler(self._reach(), call)
 
@@ -227,14 +227,14 @@ class Gate:
         return Answer(request, rendered, keeps_open=False)
 
     def _exchange(self, request: web.BaseRequest) -> Exchange:
-        return Exchange(
+        return Exchange.begin(
             request.method,
             request.raw_path,
             request.headers,
-            peer=request.remote,
-            started=self.clock(),
-            version=request.version,
+            request.remote,
+            self.clock(),
             keeps_open=request.keep_alive,
+            version=request.version,
         )
 
     def _buckets_of(self, exchange: Exchange) -> TokenBuckets:

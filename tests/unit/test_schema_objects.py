@@ -128,8 +128,7 @@ def test_an_empty_page_has_null_ids(more: bool) -> None:
 @pytest.mark.parametrize("more", [False, True])
 def test_a_page_names_its_ends_and_splices_the_bytes_untouched(count: int, more: bool) -> None:
     stored = [encode(message(make_message_id(1, n, 3))) for n in range(count)]
-    page = render_page([memoryview(item) for item in stored], more)
-    assert page == render_page(stored, more)
+    page = render_page(stored, more)
     assert b",".join(stored) in page
     assert json.loads(page) == {
         "object": "list",
