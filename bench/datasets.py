@@ -20,8 +20,9 @@ from ragen_actor import schema
 from ragen_actor.schema.objects import Text, TextPart
 from storage import LogHeader, Options, Storage
 from storage.datadir import catalog_path, thread_path
-from storage.index import SIDECAR_RECORDS, Index, pack, seal
+from storage.index import Index
 from storage.record import checksum, encode
+from storage.sidecar_file import SIDECAR_RECORDS, pack
 
 TEXT = "What was my last question? I do not remember it at all."
 TURN = json.dumps({"role": "user", "content": TEXT}, separators=(",", ":"))
@@ -124,6 +125,7 @@ def _write_log(
         for sequence, key, data in records:
             line = encode(kind, sequence, data)
             file.write(line)
+            index.lengthen(line)
             index.apply(kind, key, offset, len(line))
             last_offset, offset = offset, offset + len(line)
     index.last_ms = _MS + last
@@ -135,7 +137,7 @@ def _write_log(
             last_offset=last_offset,
             last_line=checksum(line),
         )
-        path.with_suffix(".idx").write_bytes(seal(sidecar))
+        path.with_suffix(".idx").write_bytes(sidecar.seal()[0])
 
 
 def write_sqlite(path: Path, *, threads: int, files: Mapping[int, int]) -> None:

@@ -29,13 +29,13 @@ from storage.descriptors import Descriptors
 from storage.durable import Disk
 from storage.errors import DamagedRecord, DataDirUnusable
 from storage.gap import find_gap, read_gap
-from storage.index import Sidecar
 from storage.loading import own_sidecar
 from storage.record import ADDS, REMOVES
 from storage.record_log import CatalogLog, RecordLog, ThreadLog
 from storage.scan import Line, generation_of, lines, misfit, read_header
 from storage.segment import Header, batches
 from storage.segment_file import SEGMENTS, segment_header, segment_path
+from storage.sidecar_file import Sidecar
 
 Progress = Callable[[int, int], None]
 

@@ -23,6 +23,7 @@ from storage.index import Index
 from storage.record import REMOVES
 from storage.record_log import CatalogLog, RecordLog
 from storage.scan import Line, lines, misfit, read_header
+from storage.sidecar_file import NO_SIDECAR
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class Rewrite(Draft):
         target = self._target
         target.generation, target.index, target.end = self.generation, self.index, self.end
         target.last_offset, target.last_line = self.last_offset, self.last_line
-        target.sidecar_records = 0
+        target.sidecar = NO_SIDECAR
 
     def _dead(self, source: int, start: int) -> Iterator[Line]:
         """Yield what is left behind, each line proved: damage must not vanish with what is dead."""

@@ -15,10 +15,10 @@ from contextlib import suppress
 import msgspec
 
 from storage.durable import Disk
-from storage.index import Sidecar
 from storage.record import ADDS, RecordError, parse
 from storage.record_log import CatalogLog, ThreadLog
 from storage.segment import Frame
+from storage.sidecar_file import Sidecar
 
 
 class Gap(msgspec.Struct, frozen=True):

@@ -1,18 +1,15 @@
-"""Where the live records of a log are: three columns in memory, and the sidecar file behind them.
+"""Where the live records of a log are: four columns in memory.
 
 An entry is a key (a message's sequence, or the 64-bit time key of a thread), the offset of the
-newest version of its line and that line's length: 20 bytes. Keys only grow, so the columns are
-sorted by birth and a lookup is a bisection. What was deleted has no entry.
+newest version of its line, that line's length, and the chain up to its end: 24 bytes. Keys only
+grow, so the columns are sorted by birth and a lookup is a bisection. What was deleted has no entry.
 
-The sidecar is a cache of the columns. It says which generation and how many bytes of the log it
-covers and how the last covered line names itself, and carries its own checksum; if anything does
-not fit it is ignored and the log is read instead. It is never synced.
+The chain is the CRC-32 of all lines of the log behind its header. From the chain at the end of one
+line to that at the end of a later one, a single checksum proves all that stands between them.
 """
 
 from __future__ import annotations
 
-import struct
-import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
@@ -20,13 +17,7 @@ from dataclasses import dataclass, field
 from storage.checksum import crc32
 from storage.record import ADDS, REMOVES, REPLACES
 
-ENTRY_BYTES = 20
-SIDECAR_RECORDS = 1024
-"""A log has a sidecar from this many records on, and it is written anew after as many more."""
-
-_HEAD = struct.Struct("<8sIQQ8sQQQQQ")
-_MAGIC = b"RAGENIX1"
-_CHECKSUM = struct.Struct("<I")
+ENTRY_BYTES = 24
 
 
 @dataclass(slots=True)
@@ -37,6 +28,8 @@ class Index:
         keys: Strictly rising.
         offsets: Bytes from the start of the log, by the same position as `keys`.
         lengths: Bytes of the line, newline included.
+        chains: The chain at the end of the line.
+        chain: That at the end of the log.
         last_key: The highest key there ever was, 0 before the first.
         last_ms: The creation time of the newest record there ever was, Unix milliseconds.
         records: Lines in the log, the header not counted.
@@ -46,6 +39,8 @@ class Index:
     keys: array[int] = field(default_factory=lambda: array("Q"))
     offsets: array[int] = field(default_factory=lambda: array("Q"))
     lengths: array[int] = field(default_factory=lambda: array("I"))
+    chains: array[int] = field(default_factory=lambda: array("I"))
+    chain: int = 0
     last_key: int = 0
     last_ms: int = 0
     records: int = 0
@@ -66,6 +61,18 @@ class Index:
         """Tell whether a record is live."""
         return self.find(key) is not None
 
+    @property
+    def columns(self) -> tuple[array[int], ...]:
+        """What makes up the entries."""
+        return self.keys, self.offsets, self.lengths, self.chains
+
+    def lengthen(self, line: bytes, *, is_sound: bool = True) -> None:
+        """Lead the chain over the next line, before it is applied.
+
+        No chain leads over a line that is not sound: whatever is read across it proves false.
+        """
+        self.chain = crc32(line, self.chain) ^ (not is_sound)
+
     def apply(self, kind: str, key: int, offset: int, length: int) -> None:
         """Take in one record; a version or a tombstone of what is gone changes nothing."""
         self.records += 1
@@ -73,6 +80,7 @@ class Index:
             self.keys.append(key)
             self.offsets.append(offset)
             self.lengths.append(length)
+            self.chains.append(self.chain)
             self.last_key = max(key, self.last_key)
             self.live_bytes += length
             return
@@ -84,8 +92,10 @@ class Index:
             self.live_bytes += length
             self.offsets[position] = offset
             self.lengths[position] = length
+            self.chains[position] = self.chain
         elif kind in REMOVES:
-            del self.keys[position], self.offsets[position], self.lengths[position]
+            for column in self.columns:
+                del column[position]
 
     def page(
         self, *, limit: int, ascending: bool, after: int | None, before: int | None, bytes_max: int
@@ -130,79 +140,3 @@ class Index:
     def memory_bytes(self) -> int:
         """What the columns hold, in bytes."""
         return ENTRY_BYTES * len(self.keys)
-
-
-def pack(
-    index: Index, *, generation: int, covered: int, last_offset: int, last_line: bytes
-) -> bytes:
-    """Return a sidecar file's bytes, but for their checksum: `seal` adds it, in its own time.
-
-    Args:
-        index: What the log holds up to `covered`.
-        generation: The log's.
-        covered: Bytes of the log, from its start.
-        last_offset: Where the line that ends there begins.
-        last_line: Its checksum digits.
-    """
-    head = _HEAD.pack(
-        _MAGIC,
-        generation,
-        covered,
-        last_offset,
-        last_line,
-        len(index.keys),
-        index.last_key,
-        index.last_ms,
-        index.records,
-        sys.byteorder == "little",
-    )
-    return head + index.keys.tobytes() + index.offsets.tobytes() + index.lengths.tobytes()
-
-
-def seal(data: bytes) -> bytes:
-    """Add the checksum to what `pack` returned."""
-    return data + _CHECKSUM.pack(crc32(data))
-
-
-@dataclass(frozen=True, slots=True)
-class Sidecar:
-    """A sidecar that is sound in itself; whether it fits its log is for the log to say."""
-
-    index: Index
-    generation: int
-    covered: int
-    last_offset: int
-    last_line: bytes
-
-
-def unpack(data: bytes) -> Sidecar | None:
-    """Read a sidecar file's bytes; None when they are not as written, or not from here."""
-    if len(data) < _HEAD.size + _CHECKSUM.size:
-        return None
-    (
-        magic,
-        generation,
-        covered,
-        last_offset,
-        last_line,
-        count,
-        last_key,
-        last_ms,
-        records,
-        little,
-    ) = _HEAD.unpack_from(data)
-    body = memoryview(data)[: -_CHECKSUM.size]
-    if (
-        magic != _MAGIC
-        or little != (sys.byteorder == "little")
-        or len(body) != _HEAD.size + count * ENTRY_BYTES
-        or _CHECKSUM.unpack(data[-_CHECKSUM.size :])[0] != crc32(body)
-    ):
-        return None
-    index = Index(last_key=last_key, last_ms=last_ms, records=records)
-    place = _HEAD.size
-    for column in (index.keys, index.offsets, index.lengths):
-        column.frombytes(body[place : place + count * column.itemsize])
-        place += count * column.itemsize
-    index.live_bytes = sum(index.lengths)
-    return Sidecar(index, generation, covered, last_offset, last_line)

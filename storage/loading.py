@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterator
-from functools import cache
+from contextlib import suppress
+from functools import cache, partial
 
 from storage.attribution import LINE_BYTES_MIN, keys_about, with_its_kind
 from storage.durable import Disk
 from storage.errors import DamagedRecord
 from storage.gap import Gap, find_gap
-from storage.index import Index, Sidecar, unpack
+from storage.index import Index
 from storage.record import ADDS, REMOVES, REPLACES, RecordError, checksum, parse
 from storage.record_log import RecordLog
 from storage.scan import Line, lines, misfit, read_header
+from storage.sidecar_file import Head, Sidecar, heads, unpack
 from storage.strays import stray_keys
 
 log = logging.getLogger(__name__)
@@ -77,12 +79,31 @@ def own_sidecar(
     Its last line has to stand where it says; or where the log does not reach that far any more, the
     last record of those that are left.
     """
-    try:
-        sidecar = unpack(disk.read_file(record_log.sidecar_path))
-    except OSError:
-        return None
+    sidecar = read_sidecar(record_log, disk)
     fits = sidecar is not None and _fits(sidecar, record_log, disk, descriptor, generation)
     return sidecar if fits else None
+
+
+def read_sidecar(record_log: RecordLog, disk: Disk) -> Sidecar | None:
+    """Return a log's sidecar, if there is one that is sound in itself."""
+    with suppress(OSError), disk.opened(record_log.sidecar_path) as descriptor:
+        return unpack(partial(disk.read, descriptor))
+    return None
+
+
+def adds_alone_until(record_log: RecordLog, disk: Disk, descriptor: int, generation: int) -> int:
+    """Return up to where each line of a log is known to have added a record, in bytes.
+
+    It is what the heads in its sidecar tell; the index is not read. 0 when nothing is known.
+    """
+    last: Head | None = None
+    with suppress(OSError), disk.opened(record_log.sidecar_path) as file:
+        for head, _ in heads(partial(disk.read, file)):
+            last = head
+    # A line that adds nothing is a line and no entry.
+    if last is None or last.generation != generation or last.records != last.entries:
+        return 0
+    return last.covered if _stands(last, disk, descriptor) else 0
 
 
 def _fits(
@@ -92,8 +113,7 @@ def _fits(
         return False
     size = disk.size(descriptor)
     if sidecar.covered <= size:
-        line = disk.read(descriptor, sidecar.covered - sidecar.last_offset, sidecar.last_offset)
-        return checksum(line) == sidecar.last_line and line.endswith(b"\n")
+        return _stands(sidecar, disk, descriptor)
     index = sidecar.index
     places = zip(index.offsets, index.lengths, index.keys, strict=True)
     left = max((each for each in places if each[0] + each[1] <= size), default=None)
@@ -106,12 +126,18 @@ def _fits(
         return False
 
 
+def _stands(said: Sidecar | Head, disk: Disk, descriptor: int) -> bool:
+    """Tell whether the last covered line is where it is said to be."""
+    line = disk.read(descriptor, said.covered - said.last_offset, said.last_offset)
+    return checksum(line) == said.last_line and line.endswith(b"\n")
+
+
 def _take(record_log: RecordLog, sidecar: Sidecar) -> None:
     record_log.index = sidecar.index
     record_log.end = sidecar.covered
     record_log.last_line = sidecar.last_line
     record_log.last_offset = sidecar.last_offset
-    record_log.sidecar_records = sidecar.index.records
+    record_log.sidecar = sidecar.extent
 
 
 def _lose(record_log: RecordLog, gap: Gap, size: int, strays: Strays) -> None:
@@ -139,6 +165,7 @@ def _take_in(record_log: RecordLog, found: Iterator[Line], strays: Strays) -> No
         record_log.last_line = checksum(line.data)
         record_log.last_offset = line.offset
         fault = line.fault or misfit(record_log, line)
+        index.lengthen(line.data, is_sound=not fault)
         if fault:
             first = first or (line.offset, fault)
             count += 1

@@ -2,7 +2,7 @@
 
 Late, so that a copy that met a thread in its catalogue finds its file too, and so that no segment
 of the journal names a file that is gone. What is to be removed is told by the tombstones of the
-catalogues; at the start they are read once, in the background.
+catalogues; at the start these are searched once for them, in the background.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
 
 from storage.datadir import ORG_NAME, ORGS, OpenDirectory, catalog_path, thread_path
+from storage.errors import DamagedRecord
 from storage.gap import gap_path
-from storage.record import REMOVES
-from storage.scan import lines
+from storage.loading import adds_alone_until
+from storage.record_log import CatalogLog
+from storage.scan import Line, read_header, sound_lines
 
 log = logging.getLogger(__name__)
 
@@ -150,21 +153,27 @@ class Reaper:
         return [grave._replace(use=use) for grave in found]
 
     def _all(self) -> Iterator[_Grave]:
-        """Read every catalogue for threads that were deleted and have a file."""
+        """Look in every catalogue for threads that were deleted and have a file."""
         for org in self._disk.names(ORGS):
             path = catalog_path(org) if ORG_NAME.fullmatch(org) else ""
             if not path or not self._disk.exists(path):
                 continue
-            with self._disk.opened(path) as descriptor:
-                for line in lines(self._disk, descriptor, 0, self._disk.size(descriptor)):
-                    if line.kind not in REMOVES or line.fault:
-                        continue
-                    try:
-                        tombstone = msgspec.json.decode(line.payload, type=Tombstone)
-                    except msgspec.DecodeError:
-                        continue  # No tombstone of a thread, whatever it is.
-                    if self._disk.exists(thread_path(org, tombstone.id)):
-                        yield _Grave(org, tombstone.id, tombstone.deleted_at, 0)
+            for line in self._tombstones(CatalogLog(path, self._disk, self._descriptors)):
+                try:
+                    tombstone = msgspec.json.decode(line.payload, type=Tombstone)
+                except msgspec.DecodeError:
+                    continue  # No tombstone of a thread, whatever it is.
+                if self._disk.exists(thread_path(org, tombstone.id)):
+                    yield _Grave(org, tombstone.id, tombstone.deleted_at, 0)
+
+    def _tombstones(self, catalog: CatalogLog) -> Iterator[Line]:
+        """Yield a catalogue's tombstones, without reading what its sidecar tells is without any."""
+        disk, start = self._disk, 0
+        with disk.opened(catalog.path) as descriptor:
+            with suppress(DamagedRecord):
+                header, _ = read_header(disk, catalog.path, descriptor)
+                start = adds_alone_until(catalog, disk, descriptor, header.generation)
+            yield from sound_lines(disk, descriptor, catalog.REMOVE, start, disk.size(descriptor))
 
     def _remove(self, graves: list[_Grave]) -> list[_Grave]:
         """Remove the files of some threads; return those that are left for another time."""

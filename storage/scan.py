@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -14,7 +15,9 @@ from storage.record import (
     DATA_AT,
     HEADER,
     LINE_BYTES_MAX,
+    SEQUENCE,
     RecordError,
+    encode,
     parse,
     prefix,
     stated_length,
@@ -22,7 +25,10 @@ from storage.record import (
 from storage.record_log import RecordLog
 
 _STARTS = b'{"c":"'
+_MARK_AT = len(_STARTS) + 8
 _CHUNK_BYTES = 4 * 1024 * 1024
+_SEARCHED_BYTES = 256 * 1024
+"""Searched at a time: for so long, a tenth of a millisecond, no other thread runs."""
 _HEADER_BYTES_MAX = 4096
 
 
@@ -78,6 +84,32 @@ def lines(disk: Disk, descriptor: int, offset: int, end: int) -> Iterator[Line]:
         line = _damaged(buffer, place, offset, "the line has no end")
         yield line
         place += len(line.data)
+
+
+def sound_lines(disk: Disk, descriptor: int, kind: str, offset: int, end: int) -> Iterator[Line]:
+    """Yield the sound lines of one kind between two offsets of a log, which has few of them.
+
+    All others are passed over without a look at each: that is far quicker than `lines`, which
+    would yield the same ones. Memory is bounded by the longest line.
+    """
+    # No text of a client's can look like this: there a quote has a backslash before it.
+    mark = encode(kind, 0, b"{}")[_MARK_AT : SEQUENCE.start]
+    buffer = b""
+    while chunk := disk.read(descriptor, min(_SEARCHED_BYTES, end - offset), offset):
+        offset += len(chunk)
+        buffer += chunk
+        base, place = offset - len(buffer), 0
+        while (found := buffer.find(mark, place)) >= 0:
+            start, stop = max(0, found - _MARK_AT), buffer.find(b"\n", found) + 1
+            if not stop and len(buffer) - start < LINE_BYTES_MAX:
+                break
+            with suppress(RecordError):
+                record = parse(buffer[start:stop])
+                yield Line(base + start, buffer[start:stop], kind, record.sequence, "")
+            place = found + len(mark)
+        else:
+            start = max(place, len(buffer) - _MARK_AT - len(mark) + 1)
+        buffer = buffer[start:]
 
 
 def _line(buffer: bytes, place: int, stop: int, base: int) -> Line:

@@ -16,8 +16,7 @@ from storage.attribution import LINE_BYTES_MIN, keys_about
 from storage.durable import Disk
 from storage.errors import DamagedRecord
 from storage.gap import Gap, find_gap, read_gap
-from storage.index import unpack
-from storage.loading import own_sidecar
+from storage.loading import own_sidecar, read_sidecar
 from storage.record import ADDS, REMOVES, REPLACES, halves, stated_length
 from storage.record_log import RecordLog
 from storage.scan import Line, lines, misfit, read_header
@@ -200,10 +199,7 @@ def _adds_max(line: Line) -> int:
 
 def _ask_sidecar(log: RecordLog, disk: Disk, found: Survey) -> None:
     """A sidecar that is sound in itself was written for this log: it knows how far it had come."""
-    try:
-        sidecar = unpack(disk.read_file(log.sidecar_path))
-    except OSError:
-        return
+    sidecar = read_sidecar(log, disk)
     if sidecar is not None:
         found.last_key = max(found.last_key, sidecar.index.last_key)
         found.last_ms = max(found.last_ms, sidecar.index.last_ms)

@@ -98,9 +98,7 @@ def simulated(disk: FakeDisk, scheduler: Scheduler, **constants: int) -> Iterato
         if getattr(module, "os", None) is os and module.__name__ != "storage.durable":
             changes.append((module, "os", _Os(disk)))
         changes += [
-            (module, name, value)
-            for name, value in constants.items()
-            if name in vars(module) and module.__name__ != "storage.index"
+            (module, name, value) for name, value in constants.items() if name in vars(module)
         ]
     changes.append((storage.engine, "lock", lock))
     saved = [(module, name, getattr(module, name)) for module, name, _ in changes]

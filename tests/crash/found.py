@@ -65,6 +65,7 @@ FOUND_BY = {
     "drop_tombstones_whose_file_is_still_there": Way(11),
     "trust_a_sidecar_of_another_generation": Way(3, "killed_before_an_old_sidecar_goes"),
     "trust_a_sidecar_whatever_its_log_has_behind_it": Way(1),
+    "let_a_section_go_behind_a_sidecar_whose_log_has_changed": Way(1),
     "write_a_sidecar_that_is_ahead_of_its_log": Way(1),
     "remove_a_file_before_its_tombstone_is_durable": Way(1),
     "leave_what_was_deleted_in_the_journal": _asked(36),

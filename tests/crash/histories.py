@@ -117,6 +117,7 @@ class History:
         small = {
             "BATCH_LINES_MAX": self.setting.batch_lines_max,
             "SIDECAR_RECORDS": 5,
+            "SECTIONS_MAX": 3,
             "WHOLE_FILES": 3,
         }
         batch = self.setting.batch_bytes_max

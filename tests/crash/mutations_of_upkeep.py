@@ -12,10 +12,10 @@ from storage import (
     adoption,
     compaction,
     engine,
-    index,
     loading,
     opening,
     recovery,
+    sidecar_file,
     sidecars,
 )
 from storage.append import Append, Done
@@ -25,9 +25,11 @@ from storage.descriptors import Descriptors
 from storage.draft import Draft
 from storage.durable import Disk
 from storage.engine import Storage
+from storage.index import Index
 from storage.journal import Journal
 from storage.owed import Owed
 from storage.record_log import RecordLog
+from storage.sidecar_file import Extent
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
 
@@ -109,10 +111,17 @@ def trust_a_sidecar_whatever_its_log_has_behind_it(patch: pytest.MonkeyPatch) ->
     patch.setattr(loading, "own_sidecar", whole)
 
 
+def let_a_section_go_behind_a_sidecar_whose_log_has_changed(patch: pytest.MonkeyPatch) -> None:
+    def takes(self: Extent, later: Index) -> bool:
+        return 0 < self.sections < sidecar_file.SECTIONS_MAX and self.entries <= len(later)
+
+    patch.setattr(Extent, "takes", takes)
+
+
 def write_a_sidecar_that_is_ahead_of_its_log(patch: pytest.MonkeyPatch) -> None:
-    def pack(columns: Any, **named: Any) -> bytes:
+    def pack(columns: Any, **named: Any) -> sidecar_file.Section:
         columns.last_key += 1
-        return index.pack(columns, **named)
+        return sidecar_file.pack(columns, **named)
 
     patch.setattr(sidecars, "pack", pack)
 

@@ -14,8 +14,8 @@ from storage.check import Damage, check
 from storage.datadir import catalog_path, thread_path
 from storage.descriptors import Descriptors
 from storage.durable import Disk
-from storage.index import pack, seal
 from storage.loading import load
+from storage.sidecar_file import pack
 from tests.storage.samples import ORG, append, commit, created, message, only_id, thread, thread_id
 
 Contents = dict[int, bytes | None]
@@ -187,25 +187,23 @@ def test_a_damaged_log_takes_no_other_log_down(subject: Subject, data_dir: Path)
 def test_a_sidecar_with_any_byte_flipped_or_missing_is_made_anew(subject: Subject) -> None:
     truth = subject.serve()
     log = subject.load()
-    sidecar = seal(
-        pack(
-            log.index,
-            generation=log.generation,
-            covered=log.end,
-            last_offset=log.last_offset,
-            last_line=log.last_line,
-        )
-    )
+    sidecar = pack(
+        log.index,
+        generation=log.generation,
+        covered=log.end,
+        last_offset=log.last_offset,
+        last_line=log.last_line,
+    ).seal()[0]
     place = subject.disk.root / log.sidecar_path
     place.write_bytes(sidecar)
-    assert subject.load().sidecar_records == log.index.records, "the sidecar is used"
+    assert subject.load().sidecar.records == log.index.records, "the sidecar is used"
     for offset, byte in enumerate(sidecar):
         place.write_bytes(
             sidecar[:offset] + bytes([byte ^ 1 << offset % 8]) + sidecar[offset + 1 :]
         )
-        assert subject.load().sidecar_records == 0, offset
+        assert subject.load().sidecar.records == 0, offset
         assert subject.serve() == truth, offset
     for end in range(len(sidecar)):
         place.write_bytes(sidecar[:end])
-        assert subject.load().sidecar_records == 0, end
+        assert subject.load().sidecar.records == 0, end
         assert subject.serve() == truth, end

@@ -12,10 +12,10 @@ from storage import CatalogLog, DamagedRecord, RecordLog, ThreadLog
 from storage.append import LogHeader
 from storage.descriptors import Descriptors
 from storage.durable import Disk
-from storage.index import SIDECAR_RECORDS, pack, seal
 from storage.loading import load
 from storage.record import DATA_AT, LINE_BYTES_MAX, encode
 from storage.scan import lines
+from storage.sidecar_file import SIDECAR_RECORDS, pack
 from tests.storage.samples import ORG, message, only_id, thread, thread_id
 
 HEADER = encode("h", 0, b'{"id":"%b","org":"acme"}' % thread_id(1).encode())
@@ -220,7 +220,7 @@ def test_what_stands_in_a_log_but_not_in_its_sidecar_is_read_from_the_log(bench:
     again = bench.open(data)
     assert list(again.index.keys) == [1, 3, 4, 5, 6, 7, 8]
     assert again.index.records == 9
-    assert again.sidecar_records == 5
+    assert again.sidecar.records == 5
 
 
 @pytest.mark.parametrize("what", ["generation", "last_line", "byte", "longer"])
@@ -241,15 +241,13 @@ def test_a_sidecar_that_does_not_fit_its_log_is_ignored(bench: Bench, what: str)
 
 def save(bench: Bench, log: RecordLog, *, flip: bool = False) -> None:
     data = bytearray(
-        seal(
-            pack(
-                log.index,
-                generation=log.generation,
-                covered=log.end,
-                last_offset=log.last_offset,
-                last_line=log.last_line,
-            )
-        )
+        pack(
+            log.index,
+            generation=log.generation,
+            covered=log.end,
+            last_offset=log.last_offset,
+            last_line=log.last_line,
+        ).seal()[0]
     )
     data[40] ^= flip
     (bench.disk.root / log.sidecar_path).write_bytes(data)

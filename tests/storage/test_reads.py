@@ -13,8 +13,8 @@ import pytest
 from storage import CatalogLog, Options, Place, Storage, ThreadLog
 from storage.descriptors import Descriptors
 from storage.durable import READ_CACHED_BYTES_MAX, Disk
-from storage.index import SIDECAR_RECORDS
 from storage.reader import runs
+from storage.sidecar_file import SIDECAR_RECORDS
 from tests.storage.fragile_disk import FragileDisk
 from tests.storage.samples import (
     ORG,
@@ -149,24 +149,6 @@ async def test_a_long_log_has_a_sidecar_and_is_opened_without_being_read(
     calls = [call for call, path in disk.calls[before:] if path == log.path and call == "read"]
     assert len(calls) <= 4, "header, last covered line, what is behind it, its end"
     assert await read_all(storage, again) == await read_all(storage, log)
-
-
-async def test_a_sidecar_that_cannot_be_written_costs_time_and_nothing_else(
-    storage: Storage, disk: FragileDisk, catalog: CatalogLog, caplog: pytest.LogCaptureFixture
-) -> None:
-    log = await created(storage, catalog, 2, [message(each) for each in range(1, 901)])
-    for _ in range(SIDECAR_RECORDS):
-        await append(storage, log)
-
-    def hook(call: str, path: str) -> int | None:
-        if call == "write" and path.endswith(".idx.new"):
-            raise OSError("no")
-        return None
-
-    disk.before = hook
-    storage.leave(log)
-    await until(lambda: "was not written" in caplog.text)
-    assert (await storage.open_thread(ORG, thread_id(2))).index == log.index
 
 
 def test_what_a_kernel_or_a_file_system_lacks_is_found_out_and_done_without(
