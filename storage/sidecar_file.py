@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ _HEAD = struct.Struct("<8sI4sQQ8sQQQQQQII")
 _MAGIC = b"RAGENIX3" if sys.byteorder == "little" else b"3XINEGAR"
 _CHECKSUM = struct.Struct("<I")
 _COLUMNS_AT = _HEAD.size + _CHECKSUM.size
-_PIECE_BYTES = 128 * 1024
+_PIECE_BYTES = 64 * 1024
 """Read at a time: so little is read into memory that is warm already."""
 
 Read = Callable[[int, int], bytes]
@@ -185,9 +186,9 @@ def heads(read: Read) -> Iterator[tuple[Head, Extent]]:
     extent = NO_SIDECAR
     while len(data := read(_COLUMNS_AT, extent.size)) == _COLUMNS_AT:
         head, seal = Head(*_HEAD.unpack_from(data)), data[_HEAD.size :]
-        if (head.magic, head.behind) != (_MAGIC, extent.seal) or _CHECKSUM.pack(
-            crc32(data[: _HEAD.size])
-        ) != seal:
+        is_sound = _CHECKSUM.pack(crc32(data[: _HEAD.size])) == seal
+        is_next = head.behind == extent.seal and head.entries == extent.entries + head.added
+        if head.magic != _MAGIC or not is_sound or not is_next:
             return
         start = extent.size
         end = start + _COLUMNS_AT + head.added * ENTRY_BYTES
@@ -197,32 +198,39 @@ def heads(read: Read) -> Iterator[tuple[Head, Extent]]:
 
 def unpack(read: Read) -> Sidecar | None:
     """Read a sidecar as far as it is sound; None when not even its first section is."""
-    index, sidecar = Index(), None
-    for head, extent in heads(read):
-        if not _take(head, read, extent.last + _COLUMNS_AT, index):
+    found = list(heads(read))
+    entries = found[-1][0].entries if found else 0
+    # All at once: memory that grows is paid for again and again.
+    keys, offsets, lengths, chains = [
+        array(each.typecode, [0]) * entries for each in Index().columns
+    ]
+    index = Index(keys, offsets, lengths, chains)
+    sidecar = None
+    for head, extent in found:
+        if not _take(head, read, extent.last + _COLUMNS_AT, index.columns):
             break
         index.last_key, index.last_ms = head.last_key, head.last_ms
         index.records, index.live_bytes = head.records, head.live_bytes
         index.chain = head.chain
         covers = (head.generation, head.covered, head.last_offset, head.last_line)
         sidecar = Sidecar(index, *covers, extent)
+    if sidecar is not None:
+        for column in index.columns:
+            del column[sidecar.extent.entries :]
     return sidecar
 
 
-def _take(head: Head, read: Read, place: int, index: Index) -> bool:
-    """Add a section's columns to an index; tell whether they were sound, or nothing was added."""
-    checksum, columns = 0, index.columns
+def _take(head: Head, read: Read, place: int, columns: Iterable[array[int]]) -> bool:
+    """Put a section's columns into their places; tell whether they are as they were written."""
+    checksum = 0
     for column in columns:
-        end = place + head.added * column.itemsize
-        while place < end:
-            piece = read(min(_PIECE_BYTES, end - place), place)
-            if not piece or len(piece) % column.itemsize:
-                break
-            checksum = crc32(piece, checksum)
-            column.frombytes(piece)
-            place += len(piece)
-    if checksum == head.columns and all(len(column) == head.entries for column in columns):
-        return True
-    for column in columns:
-        del column[head.entries - head.added :]
-    return False
+        with memoryview(column) as view, view.cast("B") as room:
+            at = (head.entries - head.added) * column.itemsize
+            end = head.entries * column.itemsize
+            while piece := read(min(_PIECE_BYTES, end - at), place):
+                checksum = crc32(piece, checksum)
+                room[at : at + len(piece)] = piece
+                at, place = at + len(piece), place + len(piece)
+            if at != end:
+                return False
+    return checksum == head.columns

@@ -11,7 +11,8 @@ from ragen_actor.actors.actor import Actor, State
 from ragen_actor.actors.thread_actor import ThreadActor
 from storage import index
 from storage.index import Index
-from storage.record_log import RecordLog, ThreadLog
+from storage.kinds import ThreadLog
+from storage.record_log import RecordLog
 
 
 def let_an_actor_go_while_it_writes(patch: pytest.MonkeyPatch) -> None:
