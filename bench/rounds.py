@@ -16,6 +16,7 @@ from pathlib import Path
 from bench.disk import JournalFile, copied
 from bench.loads import COPIED
 from bench.servers import BARE, Server
+from bench.touching import send_all
 from bench.wrk import Load, Measured, run
 
 
@@ -110,9 +111,10 @@ def play(where: Field, loads: Sequence[Load], count: int) -> Rounds:
     rounds = Rounds({load.name: {each.name: [] for each in where.servers} for load in loads})
     journal = JournalFile(where.folder)
     try:
-        for load in loads:
-            if load.warm:
-                _each(where, load, 0, 1)
+        for server in where.servers:
+            server.resume()
+            warm_up(server, loads)
+            server.pause()
         for number in range(count):
             for place, load in enumerate(loads):
                 _tell(f"round {number + 1} of {count}: {load.name}")
@@ -132,6 +134,13 @@ def play(where: Field, loads: Sequence[Load], count: int) -> Rounds:
         journal.close()
         _tell("")
     return rounds
+
+
+def warm_up(server: Server, loads: Sequence[Load]) -> None:
+    """Send what is to be warm once each: a second of it would leave most threads unopened."""
+    fitting = [load.for_bare() if server.name == BARE else load for load in loads if load.warm]
+    for requests in dict.fromkeys(load.requests for load in fitting):
+        send_all(server, requests)
 
 
 def _each(where: Field, load: Load, turn: int, seconds: int) -> list[tuple[str, Measured]]:
@@ -182,6 +191,7 @@ def count_syncs(server: Server, loads: Sequence[Load], folder: Path) -> dict[str
         Syncs a request, by the load's name; those of checkpoints are among them.
     """
     counted = {}
+    warm_up(server, loads)
     for load in loads:
         before = server.syncs()
         measured = run(server, load, 1, folder)

@@ -40,7 +40,7 @@ class Load:
         connections: Open at once, each with one request on its way.
         goal: What its ratio to the bare handler should reach; None where there is none.
         times_sqlite: What its ratio to the reference should reach.
-        warm: Whether it is run once before it counts, to open many threads' files.
+        warm: Whether each request is sent once before it counts, to open many threads' files.
     """
 
     name: str

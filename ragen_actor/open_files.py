@@ -12,6 +12,8 @@ log = logging.getLogger(__name__)
 
 _RESERVED = 128
 _DIRTY_FILES_FEW = 512
+_OPENED_AT_ONCE = 1024
+"""What a batch and the readers may open before the least used are closed."""
 
 
 def connections_max(config: Config) -> int:
@@ -64,5 +66,6 @@ def storage_options(config: Config, connections: int = 0) -> Options:
         compact_dead_bytes=settings.compact_dead_bytes,
         reap_seconds=settings.reap_seconds,
         reap_files_per_second=settings.reap_files_per_second,
-        open_files_max=min(16384, budget // 3),
+        # The dirty ones are among them. A thread whose file is still open costs nothing to open.
+        open_files_max=min(16384, max(budget // 3, budget - _OPENED_AT_ONCE)),
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 from storage.datadir import OpenDirectory
-from storage.descriptors import Descriptor
 from storage.durable import and_above
 from storage.errors import NoRoom, WriteRefused
+from storage.journal import Segment
 from storage.segment import Frame
 
 log = logging.getLogger(__name__)
@@ -62,34 +62,33 @@ class BatchWriter:
         if seconds > self._options.sync_slow_seconds:
             log.warning("a journal sync took %.3f s", seconds)
         failed: dict[str, OSError] = {}
+        segment = self._journal.current
+        assert segment is not None
         for frame in frames:
             try:
-                self._materialise(frame)
+                self._materialise(segment, frame)
             except OSError as error:
                 self._descriptors.distrust(frame.path)
                 self._journal.owe(frame.path)
                 failed[frame.path] = error
         return failed
 
-    def _materialise(self, frame: Frame) -> None:
+    def _materialise(self, segment: Segment, frame: Frame) -> None:
         """Put a frame's bytes into its file, and note what the checkpoint has to sync."""
-        segment = self._journal.current
-        assert segment is not None
-        new = frame.offset == 0
-        if new:
-            folder = frame.path.rpartition("/")[0]
+        path, _, offset, data = frame
+        if new := not offset:
+            folder = path.rpartition("/")[0]
             if folder not in self._folders:
                 # All that may get a new name, before it does: making them may fail half-way.
                 segment.directories.update(and_above(folder))
                 self._disk.make_directory(folder)
                 self._folders.add(folder)
             segment.directories.add(folder)
-        descriptor = self._descriptors.acquire(frame.path, create=new)
-        known: Descriptor | None = segment.dirty.get(frame.path)
-        if known is descriptor:
-            self._descriptors.release(descriptor)
-        else:
-            segment.dirty[frame.path] = descriptor
+        descriptor = segment.dirty.get(path)
+        # What the segment pins is open; only a distrusted one has to be opened anew.
+        if descriptor is None or self._descriptors.peek(path) is not descriptor:
+            known, descriptor = descriptor, self._descriptors.acquire(path, create=new)
+            segment.dirty[path] = descriptor
             if known is not None:
                 self._descriptors.release(known)
-        self._disk.write(descriptor.number, frame.data, frame.offset)
+        self._disk.write(descriptor.number, data, offset)

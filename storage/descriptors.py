@@ -80,12 +80,12 @@ class Descriptors:
 
     def trim(self) -> None:
         """Close what nobody needs, down to the bound; called by the event loop alone."""
-        if len(self._open) <= self._files_max and not self._stale:
+        if len(self) <= self._files_max and not self._stale:
             return
         with self._lock:
             closing = [descriptor for descriptor in self._stale if not descriptor.pins]
             self._stale = [descriptor for descriptor in self._stale if descriptor.pins]
-            surplus = len(self._open) - self._files_max
+            surplus = len(self) - self._files_max
             for path in list(islice(self._open, 2 * max(surplus, 0))):
                 if surplus <= 0:
                     break

@@ -22,7 +22,7 @@ class Options:
         compact_dead_bytes: That must be dead before it is worth the while.
         reap_seconds: After which the file of a deleted thread is removed; longer than a copy takes.
         reap_files_per_second: Removed at most, so that a large clean-up slows nobody down.
-        open_files_max: Descriptors kept open for reuse, beyond those that must be.
+        open_files_max: Descriptors kept open for reuse, those that must be open among them.
     """
 
     data_dir: Path

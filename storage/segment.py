@@ -113,13 +113,9 @@ def pack_batch(use: int, number: int, frames: Iterable[Frame]) -> bytes:
     """Return a batch, padded so that the next one can follow it."""
     parts: list[bytes] = []
     count = 0
-    for frame in frames:
-        path = frame.path.encode()
-        parts += (
-            _FRAME.pack(len(path), frame.generation, frame.offset, len(frame.data)),
-            path,
-            frame.data,
-        )
+    for path, generation, offset, data in frames:
+        name = path.encode()
+        parts += (_FRAME.pack(len(name), generation, offset, len(data)), name, data)
         count += 1
     body = b"".join(parts)
     head = _BATCH.pack(_BATCH_MAGIC, use, number, len(body), count)
@@ -129,7 +125,7 @@ def pack_batch(use: int, number: int, frames: Iterable[Frame]) -> bytes:
 
 def batch_bytes(frames: Iterable[Frame]) -> int:
     """Return how long `pack_batch` would be, in bytes."""
-    body = sum(_FRAME.size + len(frame.path.encode()) + len(frame.data) for frame in frames)
+    body = sum([_FRAME.size + len(path.encode()) + len(data) for path, _, _, data in frames])
     return aligned(_BATCH_HEAD_BYTES + body)
 
 

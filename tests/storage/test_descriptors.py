@@ -79,6 +79,19 @@ def test_a_distrusted_descriptor_is_opened_anew_and_closed_when_nobody_holds_it(
     assert not is_open(fresh.number)
 
 
+def test_what_is_distrusted_and_still_held_counts_as_open(disk: FragileDisk) -> None:
+    descriptors = Descriptors(disk, 2)
+    held = descriptors.acquire("1")
+    descriptors.distrust("1")
+    for number in range(2, 5):
+        descriptors.release(descriptors.acquire(str(number)))
+    descriptors.trim()
+    assert len(descriptors) == 2
+    assert is_open(held.number)
+    assert descriptors.peek("4") is not None
+    descriptors.close()
+
+
 def test_a_file_that_cannot_be_opened_leaves_nothing_behind(disk: FragileDisk) -> None:
     descriptors = Descriptors(disk, 4)
     for _ in range(3):
