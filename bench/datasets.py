@@ -125,6 +125,7 @@ def _write_log(
         for sequence, key, data in records:
             line = encode(kind, sequence, data)
             file.write(line)
+            index.lengthen(line)
             index.apply(kind, key, offset, len(line))
             last_offset, offset = offset, offset + len(line)
     index.last_ms = _MS + last

@@ -82,7 +82,9 @@ class TokenBuckets:
         if rate is None:
             return UNLIMITED
         limit, interval = rate
-        full_at = self._full_at(key_hash, now)
+        if now >= self._drop_at:
+            self._drop(now)
+        full_at = self._recent.get(key_hash) or self._earlier.get(key_hash, now)
         until_full = full_at - now + interval if full_at > now else interval
         if until_full > _WINDOW:
             wait_ms = ceil((until_full - _WINDOW) * 1000)
@@ -97,7 +99,8 @@ class TokenBuckets:
         if rate is None:
             return UNLIMITED
         limit, interval = rate
-        until_full = max(self._full_at(key_hash, now) - now - interval, 0.0)
+        full_at = self._recent.get(key_hash) or self._earlier.get(key_hash, now)
+        until_full = max(full_at - now - interval, 0.0)
         self._recent[key_hash] = now + until_full
         remaining = int((_WINDOW - until_full) / interval)
         return Taken(True, limit, remaining, _milliseconds(until_full))
@@ -108,12 +111,10 @@ class TokenBuckets:
         self._rates[tier] = self._rates[DEFAULT_TIER]
         return self._rates[tier]
 
-    def _full_at(self, key_hash: str, now: float) -> float:
-        if now >= self._drop_at:
-            self._earlier, self._recent = self._recent, {}
-            self._drop_at = now + WINDOW_SECONDS
-        full_at = self._recent.get(key_hash)
-        return self._earlier.get(key_hash, now) if full_at is None else full_at
+    def _drop(self, now: float) -> None:
+        """Forget the buckets that were last used before the recent ones were begun."""
+        self._earlier, self._recent = self._recent, {}
+        self._drop_at = now + WINDOW_SECONDS
 
 
 def _milliseconds(seconds: float) -> int:

@@ -35,7 +35,7 @@ class LogHeader(msgspec.Struct, frozen=True):
     sealed: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-class Append:
+class Append(msgspec.Struct, gc=False, eq=False):
     """One line on its way to the end of a log.
 
     Attributes:
@@ -47,21 +47,18 @@ class Append:
         offset: Where it stands in the log, in bytes; set when its batch is made up.
     """
 
-    __slots__ = ("key", "kind", "line", "log", "ms", "offset")
-
-    def __init__(self, log: RecordLog, kind: str, key: int, ms: int, line: bytes) -> None:
-        self.log = log
-        self.kind = kind
-        self.key = key
-        self.ms = ms
-        self.line = line
-        self.offset = -1
+    log: RecordLog
+    kind: str
+    key: int
+    ms: int
+    line: bytes
+    offset: int = -1
 
 
 Done = Callable[[StorageError | None], None]
 
 
-class Unit:
+class Unit(msgspec.Struct, gc=False, eq=False):
     """Lines that are committed together or not at all.
 
     Attributes:
@@ -70,9 +67,9 @@ class Unit:
         size: Bytes of all lines.
     """
 
-    __slots__ = ("appends", "done", "size")
+    appends: Sequence[Append]
+    done: Done
+    size: int = 0
 
-    def __init__(self, appends: Sequence[Append], done: Done) -> None:
-        self.appends = appends
-        self.done = done
-        self.size = sum([len(append.line) for append in appends])
+    def __post_init__(self) -> None:
+        self.size = sum([len(append.line) for append in self.appends])

@@ -144,6 +144,7 @@ class Draft:
     def _append(self, kind: str, key: int, line: bytes) -> None:
         self.last_offset, self.last_line = self.end, checksum(line)
         if kind != HEADER:
+            self.index.lengthen(line)
             self.index.apply(kind, key, self.end, len(line))
         self._buffer += line
         self.end += len(line)

@@ -220,6 +220,17 @@ class Storage:
         self._descriptors.trim()
         return self._loop.run_in_executor(self._readers, record_log.read, places, cut)
 
+    def read_page(
+        self, record_log: RecordLog, positions: range, cut: Cut = payload
+    ) -> list[bytes] | asyncio.Future[list[bytes]]:
+        """Do what `read` does for the entries at some positions of the log's index.
+
+        Raises:
+            DamagedRecord: One of them does not read back as it was written.
+        """
+        found = record_log.page_now(positions) if cut is payload else None
+        return self.read(record_log, record_log.places(positions), cut) if found is None else found
+
     async def open_thread(self, org: str, thread_id: str) -> ThreadLog:
         """Open a thread that its catalogue lists.
 

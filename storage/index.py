@@ -1,8 +1,11 @@
-"""Where the live records of a log are: three columns in memory.
+"""Where the live records of a log are: four columns in memory.
 
 An entry is a key (a message's sequence, or the 64-bit time key of a thread), the offset of the
-newest version of its line and that line's length: 20 bytes. Keys only grow, so the columns are
-sorted by birth and a lookup is a bisection. What was deleted has no entry.
+newest version of its line, that line's length, and the chain up to its end: 24 bytes. Keys only
+grow, so the columns are sorted by birth and a lookup is a bisection. What was deleted has no entry.
+
+The chain is the CRC-32 of all lines of the log behind its header. From the chain at the end of one
+line to that at the end of a later one, a single checksum proves all that stands between them.
 """
 
 from __future__ import annotations
@@ -11,9 +14,10 @@ from array import array
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 
+from storage.checksum import crc32
 from storage.record import ADDS, REMOVES, REPLACES
 
-ENTRY_BYTES = 20
+ENTRY_BYTES = 24
 
 
 @dataclass(slots=True)
@@ -24,6 +28,8 @@ class Index:
         keys: Strictly rising.
         offsets: Bytes from the start of the log, by the same position as `keys`.
         lengths: Bytes of the line, newline included.
+        chains: The chain at the end of the line.
+        chain: That at the end of the log.
         last_key: The highest key there ever was, 0 before the first.
         last_ms: The creation time of the newest record there ever was, Unix milliseconds.
         records: Lines in the log, the header not counted.
@@ -33,6 +39,8 @@ class Index:
     keys: array[int] = field(default_factory=lambda: array("Q"))
     offsets: array[int] = field(default_factory=lambda: array("Q"))
     lengths: array[int] = field(default_factory=lambda: array("I"))
+    chains: array[int] = field(default_factory=lambda: array("I"))
+    chain: int = 0
     last_key: int = 0
     last_ms: int = 0
     records: int = 0
@@ -53,6 +61,18 @@ class Index:
         """Tell whether a record is live."""
         return self.find(key) is not None
 
+    @property
+    def columns(self) -> tuple[array[int], ...]:
+        """What makes up the entries."""
+        return self.keys, self.offsets, self.lengths, self.chains
+
+    def lengthen(self, line: bytes, *, is_sound: bool = True) -> None:
+        """Lead the chain over the next line, before it is applied.
+
+        No chain leads over a line that is not sound: whatever is read across it proves false.
+        """
+        self.chain = crc32(line, self.chain) ^ (not is_sound)
+
     def apply(self, kind: str, key: int, offset: int, length: int) -> None:
         """Take in one record; a version or a tombstone of what is gone changes nothing."""
         self.records += 1
@@ -60,6 +80,7 @@ class Index:
             self.keys.append(key)
             self.offsets.append(offset)
             self.lengths.append(length)
+            self.chains.append(self.chain)
             self.last_key = max(key, self.last_key)
             self.live_bytes += length
             return
@@ -71,8 +92,10 @@ class Index:
             self.live_bytes += length
             self.offsets[position] = offset
             self.lengths[position] = length
+            self.chains[position] = self.chain
         elif kind in REMOVES:
-            del self.keys[position], self.offsets[position], self.lengths[position]
+            for column in self.columns:
+                del column[position]
 
     def page(
         self, *, limit: int, ascending: bool, after: int | None, before: int | None, bytes_max: int

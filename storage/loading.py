@@ -165,6 +165,7 @@ def _take_in(record_log: RecordLog, found: Iterator[Line], strays: Strays) -> No
         record_log.last_line = checksum(line.data)
         record_log.last_offset = line.offset
         fault = line.fault or misfit(record_log, line)
+        index.lengthen(line.data, is_sound=not fault)
         if fault:
             first = first or (line.offset, fault)
             count += 1

@@ -56,6 +56,13 @@ class Reader:
             pieces[start] = piece
         return self._cut(path, places, pieces, cut)
 
+    def piece_now(self, path: str, start: int, end: int) -> bytes | None:
+        """Return the bytes of a log between two offsets, or None where `read_now` would."""
+        descriptor = self._descriptors.peek(path)
+        if descriptor is None or end - start > READ_CACHED_BYTES_MAX:
+            return None
+        return self._disk.read_cached(descriptor.number, end - start, start)
+
     def read(self, path: str, places: Sequence[Place], cut: Cut = payload) -> list[bytes]:
         """Return the objects at these places; blocks.
 

@@ -13,7 +13,7 @@ Every fact that storage keeps is one line of JSON in an append-only file, which 
     s   ten digits: a message's sequence in its thread (u and x repeat the message's);
         in a catalogue and in the keys a record's number in the file (z repeats the key's)
     n   eight digits: bytes of d
-    d   the object, exactly as it is served; further fields may follow it
+    d   the object, exactly as it is served; further fields may follow it, none of them an object
     e   what belongs to the object and is never served with it: sealed bytes, in base64;
         a line that seals nothing has no such field
 

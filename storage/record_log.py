@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import msgspec
 
+from storage import run
 from storage.append import Append, LogHeader
 from storage.descriptors import Descriptors
 from storage.durable import Disk
@@ -113,8 +114,9 @@ class RecordLog:
             RecordError: The object is too long for a line.
         """
         line = encode(self.ADD, sequence, data, sealed)
+        self.pending += 1
         self.pending_adds += 1
-        return self._append(self.ADD, self.key(sequence, data), self.created_ms(data), line)
+        return Append(self, self.ADD, self.key(sequence, data), self.created_ms(data), line)
 
     def replace(self, sequence: int, data: bytes, sealed: bytes = b"") -> Append:
         """Return a line that gives a record its new version.
@@ -142,15 +144,16 @@ class RecordLog:
             self.look_quiet()
         if not committed:
             return
-        length = len(append.line)
-        self.end = append.offset + length
+        line, index = append.line, self.index
+        self.end = append.offset + len(line)
         self.last_offset = append.offset
-        self.last_line = checksum(append.line)
+        self.last_line = checksum(line)
         if append.kind == HEADER:
             return
-        self.index.apply(append.kind, append.key, append.offset, length)
-        if append.ms > self.index.last_ms:
-            self.index.last_ms = append.ms
+        index.lengthen(line)
+        index.apply(append.kind, append.key, append.offset, len(line))
+        if append.ms > index.last_ms:
+            index.last_ms = append.ms
 
     def hold(self, quiet: Callable[[], None]) -> None:
         """Let nothing new begin, and call `quiet` once nothing is on its way."""
@@ -197,12 +200,23 @@ class RecordLog:
         index = self.index
         if not positions:
             return []
-        if positions.step > 0:
-            part = slice(positions.start, positions.stop)
-            return list(
-                zip(index.keys[part], index.offsets[part], index.lengths[part], strict=True)
-            )
-        return self.places(positions[::-1])[::-1]
+        if positions.step < 0:
+            return self.places(positions[::-1])[::-1]
+        part = slice(positions.start, positions.stop)
+        return list(zip(index.keys[part], index.offsets[part], index.lengths[part], strict=True))
+
+    def page_now(self, positions: range) -> list[bytes] | None:
+        """Return the objects of a page whose lines are a run, in the order of its positions.
+
+        Returns:
+            None when they are none, when that would mean waiting for the disk, and when they do not
+            read back as they were written.
+        """
+        bounds = run.bounds(self.index, positions)
+        if bounds is None:
+            return None
+        piece = self._reader.piece_now(self.path, *bounds)
+        return None if piece is None else run.objects(self.index, positions, piece)
 
     def read_now(self, places: Sequence[Place], cut: Cut = payload) -> list[bytes] | None:
         """Return the objects at these places, or None when that would mean waiting for the disk.

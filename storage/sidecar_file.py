@@ -24,8 +24,8 @@ SIDECAR_RECORDS = 1024
 SECTIONS_MAX = 512
 """So many sections are quick to read; then the sidecar is written anew, as a single one."""
 
-_HEAD = struct.Struct("<8sI4sQQ8sQQQQQQI")
-_MAGIC = b"RAGENIX2" if sys.byteorder == "little" else b"2XINEGAR"
+_HEAD = struct.Struct("<8sI4sQQ8sQQQQQQII")
+_MAGIC = b"RAGENIX3" if sys.byteorder == "little" else b"3XINEGAR"
 _CHECKSUM = struct.Struct("<I")
 _COLUMNS_AT = _HEAD.size + _CHECKSUM.size
 _PIECE_BYTES = 64 * 1024
@@ -88,6 +88,7 @@ class Head(NamedTuple):
         records: Lines of the log.
         live_bytes: In all entries.
         entries: Of all sections so far.
+        chain: As in the index.
         columns: Checksum of the bytes that follow.
     """
 
@@ -103,6 +104,7 @@ class Head(NamedTuple):
     records: int
     live_bytes: int
     entries: int
+    chain: int
     columns: int
 
 
@@ -157,10 +159,10 @@ def pack(
         index.records,
         index.live_bytes,
         entries,
+        index.chain,
         0,
     )
-    columns = (index.keys, index.offsets, index.lengths)
-    lacking = [memoryview(column)[behind.entries :].tobytes() for column in columns]
+    lacking = [memoryview(column)[behind.entries :].tobytes() for column in index.columns]
     return Section(head, lacking, behind)
 
 
@@ -199,14 +201,16 @@ def unpack(read: Read) -> Sidecar | None:
     found = list(heads(read))
     entries = found[-1][0].entries if found else 0
     # All at once: memory that grows is paid for again and again.
-    index = Index(array("Q", [0]) * entries, array("Q", [0]) * entries, array("I", [0]) * entries)
-    columns = (index.keys, index.offsets, index.lengths)
+    wide, narrow = array("Q", [0]), array("I", [0])
+    index = Index(wide * entries, wide * entries, narrow * entries, narrow * entries)
+    columns = index.columns
     sidecar = None
     for head, extent in found:
         if not _take(head, read, extent.last + _COLUMNS_AT, columns):
             break
         index.last_key, index.last_ms = head.last_key, head.last_ms
         index.records, index.live_bytes = head.records, head.live_bytes
+        index.chain = head.chain
         covers = (head.generation, head.covered, head.last_offset, head.last_line)
         sidecar = Sidecar(index, *covers, extent)
     if sidecar is not None:

@@ -27,7 +27,7 @@ from tests.storage.samples import crashed
 from tests.wire.http_call import Api
 
 LINE_BYTES = 68
-ENTRY_BYTES = 20
+ENTRY_BYTES = 24
 MANY_THREADS = 100_000
 IDLE_BYTES_MAX = 60 * 1024 * 1024
 

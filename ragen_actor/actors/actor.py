@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -11,25 +10,13 @@ from typing import Protocol
 
 import msgspec
 
-from ragen_actor.actors.commands import Command
+from ragen_actor.actors.commands import Command, Compact
 from ragen_actor.actors.mailbox import Envelope, Mailbox, Reply
-from ragen_actor.actors.seam import translated
+from ragen_actor.actors.seam import translated, worded
 from ragen_actor.actors.watching import Watchers
-from ragen_actor.errors import (
-    RagenError,
-    StorageFailed,
-)
-from storage import (
-    Cut,
-    Place,
-    RecordLog,
-    Storage,
-    StorageError,
-    payload,
-)
+from ragen_actor.errors import RagenError
+from storage import Cut, Place, RecordLog, Storage, StorageError, payload
 from storage.append import Append
-
-log = logging.getLogger(__name__)
 
 _RESIDENT_BYTES = 3072
 """What an actor takes in memory besides its log."""
@@ -64,6 +51,7 @@ class World:
         commands_max: Of one actor's mailbox.
         page_bytes_max: A page ends before it passes this; one object always fits.
         watchers: Who is told what was committed.
+        grown: Called when an actor may take more memory than before.
     """
 
     storage: Storage
@@ -72,6 +60,7 @@ class World:
     commands_max: int
     page_bytes_max: int
     watchers: Watchers
+    grown: Callable[[Actor], None]
 
 
 class Actor:
@@ -79,10 +68,13 @@ class Actor:
 
     Attributes:
         state: Where it is in its life.
+        log: What it owns; there is none before it is active.
         mailbox: What it was asked and has not answered.
         used_at: When it was last asked, seconds on the event loop's clock.
         accounted_bytes: What the registry has booked for it.
     """
+
+    log: RecordLog
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -97,11 +89,6 @@ class Actor:
     def memory_bytes(self) -> int:
         """What keeping it resident costs, in bytes."""
         return _RESIDENT_BYTES + (self.log.memory_bytes if self.state is State.ACTIVE else 0)
-
-    @property
-    def log(self) -> RecordLog:
-        """What it owns; there is none before it is active."""
-        raise NotImplementedError
 
     @property
     def is_idle(self) -> bool:
@@ -125,8 +112,22 @@ class Actor:
             Unavailable: The mailbox is full.
         """
         assert self.state is not State.STOPPED
-        self.mailbox.put(Envelope(command, reply))
-        self._drain()
+        mailbox = self.mailbox
+        mailbox.look_for_room()
+        envelope = Envelope(command, reply)
+        if (
+            mailbox.waiting
+            or self._draining
+            or self.state is not State.ACTIVE
+            or not self._may_begin(command)
+        ):
+            mailbox.waiting.append(envelope)
+            return
+        self._draining = True
+        self._try(envelope)
+        self._draining = False
+        if mailbox.waiting:
+            self._drain()
 
     def stop(self, error: RagenError) -> None:
         """Answer all that has not begun with an error, and nothing ever again."""
@@ -139,6 +140,11 @@ class Actor:
         assert self.is_idle
         self.world.storage.leave(self.log)
         self.state = State.STOPPED
+
+    def _tend(self) -> None:
+        """See to what the log needs now and then, and to the room that it takes."""
+        self.world.storage.tend(self.log)
+        self.world.grown(self)
 
     def _activate(self) -> None:
         self.state = State.ACTIVE
@@ -154,9 +160,16 @@ class Actor:
             envelope = waiting.popleft()
             if envelope.reply.done():
                 continue
-            self.mailbox.begun += 1
-            self._guard(envelope, self._begin, envelope)
+            self._try(envelope)
         self._draining = False
+
+    def _try(self, envelope: Envelope) -> None:
+        """Begin a command; whatever goes wrong is the asker's answer, and its end."""
+        self.mailbox.begun += 1
+        try:
+            self._begin(envelope)
+        except Exception as error:
+            self._fail(envelope, worded(error, type(envelope.command).__name__))
 
     def _may_begin(self, command: Command) -> bool:
         """Tell whether nothing on its way forbids a command to be checked and planned now."""
@@ -172,46 +185,31 @@ class Actor:
         """Answer a command, or start what will."""
         raise NotImplementedError
 
-    def _guard(self, envelope: Envelope, step: Callable[..., None], *arguments: object) -> None:
-        """Take one step for a command; whatever goes wrong is the asker's answer, and its end."""
-        try:
-            step(*arguments)
-        except RagenError as error:
-            self._fail(envelope, error)
-        except StorageError as error:
-            self._fail(envelope, translated(error))
-        except OSError as error:
-            log.error("storage failed: %s", error)
-            self._fail(envelope, StorageFailed("The server could not read from its storage."))
-        except Exception:
-            log.exception("%s failed", type(envelope.command).__name__)
-            self._fail(
-                envelope, RagenError("The server had an error while processing your request.")
-            )
-
-    def _compact(self, envelope: Envelope, now: bool) -> None:
+    def _compact(self, envelope: Envelope, command: Compact) -> None:
         """Have the log rewritten; other commands go on meanwhile."""
         self.world.storage.upkeep.shrink(
-            self.log, lambda saved: self._answer(envelope, msgspec.json.encode(saved)), now=now
+            self.log,
+            lambda saved: self._answer(envelope, msgspec.json.encode(saved)),
+            now=command.now,
         )
-
-    def _end(self, envelope: Envelope) -> None:
-        """Let go of what a command held; it is answered next."""
-        self.mailbox.begun -= 1
-        if envelope.changes is not None:
-            self._changed(envelope.changes)
 
     def _changed(self, key: int) -> None:
         """Let others change the object that a command has changed, or was about to."""
 
     def _answer(self, envelope: Envelope, body: bytes) -> None:
-        self._end(envelope)
-        envelope.answer(body)
+        self.mailbox.begun -= 1
+        if envelope.changes is not None:
+            self._changed(envelope.changes)
+        reply = envelope.reply
+        if not reply.done():
+            reply.set_result(body)
         if self.mailbox.waiting:
             self._drain()
 
     def _fail(self, envelope: Envelope, error: RagenError) -> None:
-        self._end(envelope)
+        self.mailbox.begun -= 1
+        if envelope.changes is not None:
+            self._changed(envelope.changes)
         envelope.fail(error)
         if self.mailbox.waiting:
             self._drain()
@@ -220,15 +218,34 @@ class Actor:
         self,
         envelope: Envelope,
         source: RecordLog,
-        places: Sequence[Place],
+        place: Place,
         then: Callable[[list[bytes]], None],
         cut: Cut = payload,
     ) -> None:
-        """Go on with the objects at these places: at once when they are in memory, else later.
+        """Go on with the object at a place: at once when it is in memory, else later.
 
-        With `whole` as `cut` these are lines, each with what is sealed in it.
+        With `whole` as `cut` it is the line, with what is sealed in it.
         """
-        found = self.world.storage.read(source, places, cut)
+        self._await(envelope, source, self.world.storage.read(source, (place,), cut), then)
+
+    def _read_page(
+        self,
+        envelope: Envelope,
+        positions: range,
+        then: Callable[[list[bytes]], None],
+        cut: Cut = payload,
+    ) -> None:
+        """Go on with the objects at these positions of the log's index, as `_read` does."""
+        found = self.world.storage.read_page(self.log, positions, cut)
+        self._await(envelope, self.log, found, then)
+
+    def _await(
+        self,
+        envelope: Envelope,
+        source: RecordLog,
+        found: list[bytes] | asyncio.Future[list[bytes]],
+        then: Callable[[list[bytes]], None],
+    ) -> None:
         if isinstance(found, list):
             then(found)
             return
@@ -242,7 +259,10 @@ class Actor:
         done: asyncio.Future[list[bytes]],
         then: Callable[[list[bytes]], None],
     ) -> None:
-        self._guard(envelope, lambda: then(done.result()))
+        try:
+            then(done.result())
+        except Exception as error:
+            self._fail(envelope, worded(error, type(envelope.command).__name__))
         source.reading -= 1
         source.look_quiet()
 
@@ -258,7 +278,10 @@ class Actor:
         def done(error: StorageError | None) -> None:
             if error is not None:
                 self._fail(envelope, translated(error))
-            else:
-                self._guard(envelope, then)
+                return
+            try:
+                then()
+            except Exception as fault:
+                self._fail(envelope, worded(fault, type(envelope.command).__name__))
 
         self.world.storage.commit(appends, done)

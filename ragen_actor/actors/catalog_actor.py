@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -11,7 +12,7 @@ from ragen_actor.actors import commands, sealed
 from ragen_actor.actors.actor import Actor, World
 from ragen_actor.actors.commands import Command
 from ragen_actor.actors.mailbox import Envelope
-from ragen_actor.actors.paging import page
+from ragen_actor.actors.paging import Render, page
 from ragen_actor.actors.turns import sealed_turn, thread_too_long, too_long, turn
 from ragen_actor.errors import ThreadNotFound
 from storage import (
@@ -40,26 +41,22 @@ class CatalogActor(Actor):
         created: Called with the log of each new thread once it is durable.
     """
 
+    log: CatalogLog
+
     def __init__(
         self, world: World, org: str, created: Callable[[str, str, ThreadLog], None]
     ) -> None:
         super().__init__(world)
         self.org = org
-        self._log: CatalogLog
         self._created = created
         self._newest_key = 0
 
     def activate(self, log: CatalogLog) -> None:
         """Begin to answer."""
-        self._log = log
+        self.log = log
         self._newest_key = log.index.last_key
-        self.world.storage.tend(log)
+        self._tend()
         self._activate()
-
-    @property
-    def log(self) -> CatalogLog:
-        """The organisation's catalogue."""
-        return self._log
 
     def holds(self, thread_id: str) -> bool:
         """Tell whether there may be such a thread: its random bits are not looked at."""
@@ -67,28 +64,16 @@ class CatalogActor(Actor):
         return key is not None and self.log.index.find(key) is not None
 
     def _may_begin(self, command: Command) -> bool:
-        return not self._is_held(self.log)
+        return not (self.log.held and self._is_held(self.log))
 
     def _begin(self, envelope: Envelope) -> None:
-        match envelope.command:
-            case commands.GetThread(thread_id=thread_id):
-                self._get(envelope, thread_id)
-            case commands.ListThreads(query=query):
-                self._list(envelope, query)
-            case commands.CreateThread(request=request, assistant_id=assistant_id):
-                self._create(envelope, request, assistant_id)
-            case sealed.CreateSealedThread(request=request, assistant_id=assistant_id):
-                self._create(envelope, request, assistant_id, envelope.command)
-            case sealed.GetSealedThread(thread_id=thread_id):
-                self._get(envelope, thread_id, whole)
-            case sealed.ListSealedThreads(query=query):
-                self._list(envelope, query, whole)
-            case commands.Compact(now=now):
-                self._compact(envelope, now)
-            case other:
-                raise TypeError(f"no catalogue answers {other!r}")
+        _STEPS[type(envelope.command)](self, envelope, envelope.command)
 
-    def _get(self, envelope: Envelope, thread_id: str, cut: Cut = payload) -> None:
+    def _get(
+        self, envelope: Envelope, command: commands.GetThread | sealed.GetSealedThread
+    ) -> None:
+        thread_id = command.thread_id
+        cut = whole if isinstance(command, sealed.GetSealedThread) else payload
         key = schema.thread_key(thread_id)
         place = None if key is None else self.log.place(key)
         if place is None:
@@ -100,26 +85,30 @@ class CatalogActor(Actor):
                 raise ThreadNotFound(thread_id)
             self._answer(envelope, data if cut is payload else sealed.render_page(objects, False))
 
-        self._read(envelope, self.log, (place,), found, cut)
+        self._read(envelope, self.log, place, found, cut)
 
-    def _list(self, envelope: Envelope, query: schema.ListQuery, cut: Cut = payload) -> None:
-        places, more = page(self.log, query, schema.thread_key, self.world.page_bytes_max)
-        render = schema.render_page if cut is payload else sealed.render_page
-        self._read(
+    def _list(
+        self, envelope: Envelope, command: commands.ListThreads | sealed.ListSealedThreads
+    ) -> None:
+        cut: Cut = payload
+        render: Render = schema.render_page
+        if isinstance(command, sealed.ListSealedThreads):
+            cut, render = whole, sealed.render_page
+        positions, more = page(
+            self.log, command.query, schema.thread_key, self.world.page_bytes_max
+        )
+        self._read_page(
             envelope,
-            self.log,
-            places,
+            positions,
             lambda found: self._answer(envelope, render(found, more)),
             cut,
         )
 
     def _create(
-        self,
-        envelope: Envelope,
-        request: schema.CreateThread,
-        assistant_id: str,
-        encrypted: sealed.CreateSealedThread | None = None,
+        self, envelope: Envelope, command: commands.CreateThread | sealed.CreateSealedThread
     ) -> None:
+        request = command.request
+        encrypted = command if isinstance(command, sealed.CreateSealedThread) else None
         thread_id, ms = self._new_id()
         thread_log = self.world.storage.new_thread(self.org, thread_id)
         thread_log.sealed = encrypted is not None
@@ -130,7 +119,7 @@ class CatalogActor(Actor):
                 metadata=request.metadata,
                 tool_resources=request.tool_resources,
                 title=request.title,
-                assistant_id=assistant_id,
+                assistant_id=command.assistant_id,
             )
         )
         bits = self.world.random
@@ -161,7 +150,7 @@ class CatalogActor(Actor):
             raise thread_too_long() from error
 
         def committed() -> None:
-            self.world.storage.tend(self.log)
+            self._tend()
             self._created(self.org, thread_id, thread_log)
             self.world.watchers.announce(self.org, "thread-created", thread_id)
             self._answer(envelope, data)
@@ -191,3 +180,15 @@ class CatalogActor(Actor):
         self._newest_key = key = max(ms * _COUNTERS, newest + 1)
         ms, counter = divmod(key, _COUNTERS)
         return schema.make_thread_id(ms, counter, self.world.random(64)), ms
+
+
+_STEPS: dict[type[Command], Callable[[CatalogActor, Envelope, Any], None]] = {
+    commands.CreateThread: CatalogActor._create,
+    commands.GetThread: CatalogActor._get,
+    commands.ListThreads: CatalogActor._list,
+    commands.Compact: CatalogActor._compact,
+    sealed.CreateSealedThread: CatalogActor._create,
+    sealed.GetSealedThread: CatalogActor._get,
+    sealed.ListSealedThreads: CatalogActor._list,
+}
+"""What is done for each command."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ragen_actor import schema
 from ragen_actor.actors.actor import Actor, World
+from ragen_actor.actors.commands import ModifyThread
 from ragen_actor.actors.mailbox import Envelope
+from ragen_actor.actors.sealed import ReplaceKey
 from ragen_actor.actors.turns import after_change, thread_too_long
 from ragen_actor.actors.watching import Kind
 from ragen_actor.errors import ThreadNotFound
@@ -31,28 +33,28 @@ class Entry(Actor):
         self._key = schema.thread_key(thread_id) or 0
         self._changing: set[int] = set()
 
-    def _modify_thread(self, envelope: Envelope, change: schema.ModifyThread) -> None:
+    def _modify_thread(self, envelope: Envelope, command: ModifyThread) -> None:
         def found(lines: list[bytes]) -> None:
             data, key = halves(lines[0])
-            changed = after_change(data, change)
+            changed = after_change(data, command.change)
             if changed is data:
                 self._answer(envelope, data)
             else:
                 self._replace_entry(envelope, changed, key, changed)
 
         self._change(envelope, THREAD)
-        self._read(envelope, self._catalog, (self._own_place(),), found, whole)
+        self._read(envelope, self._catalog, self._own_place(), found, whole)
 
-    def _replace_key(self, envelope: Envelope, expected: bytes, key: bytes) -> None:
+    def _replace_key(self, envelope: Envelope, command: ReplaceKey) -> None:
         def found(lines: list[bytes]) -> None:
             data, present = halves(lines[0])
-            if present != expected:
+            if present != command.expected:
                 self._answer(envelope, b"false")
             else:
-                self._replace_entry(envelope, data, key, b"true")
+                self._replace_entry(envelope, data, command.key, b"true")
 
         self._change(envelope, THREAD)
-        self._read(envelope, self._catalog, (self._own_place(),), found, whole)
+        self._read(envelope, self._catalog, self._own_place(), found, whole)
 
     def _replace_entry(self, envelope: Envelope, data: bytes, key: bytes, answer: bytes) -> None:
         """Give the thread a new version of its catalogue line, its key included."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
+from msgspec import Struct
+
 from ragen_actor.actors.commands import Command
 from ragen_actor.errors import RagenError, Unavailable
 
@@ -22,7 +24,7 @@ class Reply(Protocol):
         """Take what went wrong."""
 
 
-class Envelope:
+class Envelope(Struct, gc=False):
     """One command and its reply.
 
     The asker may have left: the reply is done then, and the answer goes nowhere. What was
@@ -34,17 +36,9 @@ class Envelope:
         changes: The key of the object that no other command may change until this one has ended.
     """
 
-    __slots__ = ("changes", "command", "reply")
-
-    def __init__(self, command: Command, reply: Reply) -> None:
-        self.command = command
-        self.reply = reply
-        self.changes: int | None = None
-
-    def answer(self, body: bytes) -> None:
-        """Hand over the response's body."""
-        if not self.reply.done():
-            self.reply.set_result(body)
+    command: Command
+    reply: Reply
+    changes: int | None = None
 
     def fail(self, error: RagenError) -> None:
         """Hand over what went wrong."""
@@ -67,15 +61,14 @@ class Mailbox:
         self.begun = 0
         self._commands_max = commands_max
 
-    def put(self, envelope: Envelope) -> None:
-        """Accept a command.
+    def look_for_room(self) -> None:
+        """See that one more command can be accepted.
 
         Raises:
-            Unavailable: There is no more room; nothing was done.
+            Unavailable: There is no more room.
         """
         if len(self.waiting) + self.begun >= self._commands_max:
             raise Unavailable("Too many requests for this thread are waiting. Please try again.")
-        self.waiting.append(envelope)
 
     @property
     def is_empty(self) -> bool:

@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 from ragen_actor import schema
 from ragen_actor.errors import InvalidRequest
-from storage import Place, RecordLog
+from storage import RecordLog
+
+Render = Callable[[list[bytes], bool], bytes]
+"""Makes a page of what was read, and of whether more follows."""
 
 
 def page(
@@ -14,8 +17,8 @@ def page(
     query: schema.ListQuery,
     key_of: Callable[[str], int | None],
     bytes_max: int,
-) -> tuple[list[Place], bool]:
-    """Choose what a list query asks for.
+) -> tuple[range, bool]:
+    """Choose what a list query asks for, as positions in the index, and whether more follow.
 
     Raises:
         InvalidRequest: A cursor names a place that the log never reached.
@@ -31,11 +34,10 @@ def page(
                 code="invalid_value",
             )
         keys.append(key)
-    positions, more = index.page(
+    return index.page(
         limit=query.limit,
         ascending=query.order == "asc",
         after=keys[0],
         before=keys[1],
         bytes_max=bytes_max,
     )
-    return source.places(positions), more

@@ -57,6 +57,7 @@ class Registry:
             commands_max=limits.mailbox_commands_max,
             page_bytes_max=limits.page_bytes_max,
             watchers=self.watchers,
+            grown=self._book,
         )
         self._limits = limits
         self._organisations: dict[str, _Organisation] = {}
@@ -120,13 +121,7 @@ class Registry:
         organisation = self._organisation(org)
         actor = organisation.threads.get(thread_id)
         if actor is None:
-            catalog = organisation.catalog
-            if schema.thread_key(thread_id) is None or (
-                catalog.state is State.ACTIVE and not catalog.holds(thread_id)
-            ):
-                raise ThreadNotFound(thread_id)
-            actor = self._enter(organisation, thread_id)
-            self._start(self._activate_thread(organisation, actor))
+            actor = self._wake(organisation, thread_id)
         self._tell(actor, command, reply)
 
     async def ask_in_passing(self, org: str, thread_id: str, command: ThreadCommand) -> bytes:
@@ -158,6 +153,16 @@ class Registry:
             self._start(self._activate_catalog(organisation))
         return organisation
 
+    def _wake(self, organisation: _Organisation, thread_id: str) -> ThreadActor:
+        catalog = organisation.catalog
+        if schema.thread_key(thread_id) is None or (
+            catalog.state is State.ACTIVE and not catalog.holds(thread_id)
+        ):
+            raise ThreadNotFound(thread_id)
+        actor = self._enter(organisation, thread_id)
+        self._start(self._activate_thread(organisation, actor))
+        return actor
+
     def _start(self, activation: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(activation)
         self._activations.add(task)
@@ -168,7 +173,7 @@ class Registry:
         try:
             opened = await self._world.storage.open_catalog(catalog.org)
         except Exception as error:
-            reason = worded(error)
+            reason = worded(error, "waking a catalogue")
             del self._organisations[catalog.org]
             for actor in list(organisation.threads.values()):
                 self._fail(organisation, actor, reason)
@@ -185,7 +190,7 @@ class Registry:
             entry = await organisation.catalog.ask(GetSealedThread(thread_id))
             opened = await self._world.storage.open_thread(actor.org, thread_id)
         except Exception as error:
-            self._fail(organisation, actor, worded(error))
+            self._fail(organisation, actor, worded(error, "waking a thread"))
         else:
             # Either is enough: a repair may have lost one of them.
             opened.sealed |= any(read_page(entry).sealed)
@@ -197,6 +202,7 @@ class Registry:
         organisation = self._organisations[org]
         actor = self._enter(organisation, thread_id)
         actor.activate(opened, organisation.catalog.log)
+        self._touch(actor)
         self._touch(actor)
 
     def _enter(self, organisation: _Organisation, thread_id: str) -> ThreadActor:
@@ -215,13 +221,21 @@ class Registry:
         actor.stop(error)
 
     def _touch(self, actor: Actor) -> None:
-        """Book what an actor takes, as the latest used, and make room if that is too much."""
+        """Note who was used last."""
         actor.used_at = self._loop.time()
+        if actor in self._by_use:
+            self._by_use.move_to_end(actor)
+        else:
+            self._by_use[actor] = None
+            self._book(actor)
+
+    def _book(self, actor: Actor) -> None:
+        """Book what a resident actor takes, and make room if that is too much."""
+        if actor not in self._by_use:
+            return
         size = actor.memory_bytes
         self.resident_bytes += size - actor.accounted_bytes
         actor.accounted_bytes = size
-        self._by_use[actor] = None
-        self._by_use.move_to_end(actor)
         if self.resident_bytes > self._limits.resident_bytes_max:
             self._make_room()
 

@@ -53,8 +53,8 @@ def translated(error: StorageError) -> RagenError:
     return Damaged("The thread is damaged and cannot be read.", code="damaged_thread")
 
 
-def worded(error: Exception) -> RagenError:
-    """Say why an actor was not woken, whatever it was; what nobody foresaw is logged."""
+def worded(error: Exception, what: str) -> RagenError:
+    """Say why something failed, whatever it was; what nobody foresaw is logged."""
     if isinstance(error, RagenError):
         return error
     if isinstance(error, StorageError):
@@ -62,5 +62,5 @@ def worded(error: Exception) -> RagenError:
     if isinstance(error, OSError):
         log.error("storage failed: %s", error)
         return StorageFailed("The server could not read from its storage.")
-    log.error("an actor was not woken", exc_info=error)
+    log.error("%s failed", what, exc_info=error)
     return RagenError("The server had an error while processing your request.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -12,7 +13,7 @@ from ragen_actor.actors.actor import World
 from ragen_actor.actors.commands import Command
 from ragen_actor.actors.entry import THREAD, Entry
 from ragen_actor.actors.mailbox import Envelope
-from ragen_actor.actors.paging import page
+from ragen_actor.actors.paging import Render, page
 from ragen_actor.actors.turns import after_message_change, sealed_turn, too_long, turn
 from ragen_actor.errors import MessageNotFound, ThreadNotFound
 from storage import (
@@ -60,12 +61,13 @@ class ThreadActor(Entry):
         deleted: Called once the thread is no more.
     """
 
+    log: ThreadLog
+
     def __init__(
         self, world: World, org: str, thread_id: str, deleted: Callable[[ThreadActor], None]
     ) -> None:
         super().__init__(world, org, thread_id)
         self._deleted = deleted
-        self._log: ThreadLog
         self._deleting = False
         self._doubtful = False
         self._last_ms = 0
@@ -73,21 +75,16 @@ class ThreadActor(Entry):
 
     def activate(self, log: ThreadLog, catalog: CatalogLog) -> None:
         """Begin to answer."""
-        self._log = log
+        self.log = log
         self._catalog = catalog
         # The thread's own creation time is in its key: no message is older than that.
         self._last_ms = max(log.index.last_ms, self._key >> 16)
         self._tended = log.index.records
-        self.world.storage.tend(log)
+        self._tend()
         self._activate()
 
-    @property
-    def log(self) -> ThreadLog:
-        """The thread's messages."""
-        return self._log
-
     def _may_begin(self, command: Command) -> bool:
-        if self._deleting or (self._log.held and self._is_held(self._log)):
+        if self._deleting or (self.log.held and self._is_held(self.log)):
             return False
         if type(command) in _INDEPENDENT:
             return True
@@ -108,55 +105,29 @@ class ThreadActor(Entry):
     def _begin(self, envelope: Envelope) -> None:
         if self._doubtful:
             self._own_place()
-        match envelope.command:
-            case commands.AppendMessage(message=message):
-                self._append(envelope, message)
-            case commands.ListMessages(query=query):
-                self._list(envelope, query)
-            case commands.GetMessage(message_id=message_id):
-                self._get(envelope, message_id)
-            case commands.ModifyMessage(message_id=message_id, change=change):
-                self._modify(envelope, message_id, change)
-            case commands.DeleteMessage(message_id=message_id):
-                self._delete(envelope, message_id)
-            case commands.ModifyThread(change=change):
-                self._modify_thread(envelope, change)
-            case commands.DeleteThread():
-                self._delete_thread(envelope)
-            case sealed.AppendSealed(turn=new):
-                self._append_sealed(envelope, new)
-            case sealed.ListSealedMessages(query=query):
-                self._list(envelope, query, whole)
-            case sealed.GetSealedMessage(message_id=message_id):
-                self._get(envelope, message_id, whole)
-            case sealed.ReplaceKey(expected=expected, key=key):
-                self._replace_key(envelope, expected, key)
-            case commands.Compact(now=now):
-                self._compact(envelope, now)
-            case other:
-                raise TypeError(f"no thread answers {other!r}")
+        _STEPS[type(envelope.command)](self, envelope, envelope.command)
 
-    def _append(self, envelope: Envelope, message: schema.NewMessage) -> None:
-        if self._log.sealed:
+    def _append(self, envelope: Envelope, command: commands.AppendMessage) -> None:
+        if self.log.sealed:
             raise schema.encrypted_thread(self.thread_id)
         ms, sequence, random = self._next()
-        data = turn(self.thread_id, message, ms=ms, sequence=sequence, random=random)
+        data = turn(self.thread_id, command.message, ms=ms, sequence=sequence, random=random)
         self._add(envelope, sequence, data, b"")
 
-    def _append_sealed(self, envelope: Envelope, new: sealed.SealedTurn) -> None:
-        assert self._log.sealed
+    def _append_sealed(self, envelope: Envelope, command: sealed.AppendSealed) -> None:
+        assert self.log.sealed
         ms, sequence, random = self._next()
-        pair = sealed_turn(self.thread_id, new, ms=ms, sequence=sequence, random=random)
+        pair = sealed_turn(self.thread_id, command.turn, ms=ms, sequence=sequence, random=random)
         self._add(envelope, sequence, *pair)
 
     def _next(self) -> tuple[int, int, int]:
         """Return the next message's time in Unix milliseconds, its sequence and its random bits."""
         world = self.world
         self._last_ms = max(int(world.clock() * 1000), self._last_ms)
-        return self._last_ms, self._log.next_sequence, world.random(48)
+        return self._last_ms, self.log.next_sequence, world.random(48)
 
     def _add(self, envelope: Envelope, sequence: int, data: bytes, what_is_sealed: bytes) -> None:
-        world, log = self.world, self._log
+        world, log = self.world, self.log
         try:
             append = log.add(sequence, data, what_is_sealed)
         except RecordError as error:
@@ -166,45 +137,57 @@ class ThreadActor(Entry):
             # A batch may pass over any multiple: it is settled as a whole before its answers.
             if not 0 <= log.index.records - self._tended < _TENDED_EVERY:
                 self._tended = log.index.records
-                world.storage.tend(log)
+                self._tend()
             if world.watchers:
                 self._announce("turn-added", data[_ID].decode())
             self._answer(envelope, data)
 
         self._commit(envelope, (append,), committed)
 
-    def _list(self, envelope: Envelope, query: schema.ListQuery, cut: Cut = payload) -> None:
-        places, more = page(self.log, query, schema.message_sequence, self.world.page_bytes_max)
+    def _list(
+        self, envelope: Envelope, command: commands.ListMessages | sealed.ListSealedMessages
+    ) -> None:
+        cut: Cut = payload
+        render: Render = schema.render_page
+        if isinstance(command, sealed.ListSealedMessages):
+            cut, render = whole, sealed.render_page
+        query = command.query
+        positions, more = page(self.log, query, schema.message_sequence, self.world.page_bytes_max)
         if query.run_id is not None:
             # Turns stored by hand belong to no run, and there are no others yet.
-            places, more = [], False
-        render = schema.render_page if cut is payload else sealed.render_page
-        self._read(
+            positions, more = range(0), False
+        self._read_page(
             envelope,
-            self._log,
-            places,
+            positions,
             lambda found: self._answer(envelope, render(found, more)),
             cut,
         )
 
-    def _get(self, envelope: Envelope, message_id: str, cut: Cut = payload) -> None:
+    def _get(
+        self, envelope: Envelope, command: commands.GetMessage | sealed.GetSealedMessage
+    ) -> None:
+        message_id = command.message_id
         place = self._place(message_id)
 
         def found(objects: list[bytes]) -> None:
-            if cut is payload:
-                self._answer(envelope, self._named(message_id, objects[0]))
-                return
-            self._named(message_id, halves(objects[0])[0])
-            self._answer(envelope, sealed.render_page(objects, False))
+            self._answer(envelope, self._named(message_id, objects[0]))
 
-        self._read(envelope, self.log, (place,), found, cut)
+        def found_sealed(lines: list[bytes]) -> None:
+            self._named(message_id, halves(lines[0])[0])
+            self._answer(envelope, sealed.render_page(lines, False))
 
-    def _modify(self, envelope: Envelope, message_id: str, change: schema.ModifyMessage) -> None:
+        if isinstance(command, sealed.GetSealedMessage):
+            self._read(envelope, self.log, place, found_sealed, whole)
+        else:
+            self._read(envelope, self.log, place, found)
+
+    def _modify(self, envelope: Envelope, command: commands.ModifyMessage) -> None:
+        message_id = command.message_id
         place = self._place(message_id)
 
         def found(lines: list[bytes]) -> None:
             data, its_sealed = halves(lines[0])
-            changed = after_message_change(self._named(message_id, data), change)
+            changed = after_message_change(self._named(message_id, data), command.change)
             if changed is data:
                 self._answer(envelope, data)
                 return
@@ -214,16 +197,17 @@ class ThreadActor(Entry):
                 raise too_long() from error
 
             def committed() -> None:
-                self.world.storage.tend(self.log)
+                self._tend()
                 self._announce("turn-changed", message_id)
                 self._answer(envelope, changed)
 
             self._commit(envelope, (append,), committed)
 
         self._change(envelope, place[0])
-        self._read(envelope, self.log, (place,), found, whole)
+        self._read(envelope, self.log, place, found, whole)
 
-    def _delete(self, envelope: Envelope, message_id: str) -> None:
+    def _delete(self, envelope: Envelope, command: commands.DeleteMessage) -> None:
+        message_id = command.message_id
         place = self._place(message_id)
 
         def found(objects: list[bytes]) -> None:
@@ -232,16 +216,16 @@ class ThreadActor(Entry):
             append = self.log.remove(place[0], data)
 
             def committed() -> None:
-                self.world.storage.tend(self.log)
+                self._tend()
                 self._announce("turn-deleted", message_id)
                 self._answer(envelope, schema.deleted_message(message_id))
 
             self._commit(envelope, (append,), committed)
 
         self._change(envelope, place[0])
-        self._read(envelope, self.log, (place,), found)
+        self._read(envelope, self.log, place, found)
 
-    def _delete_thread(self, envelope: Envelope) -> None:
+    def _delete_thread(self, envelope: Envelope, command: commands.DeleteThread) -> None:
         self._own_place()
         deleted_at = int(self.world.clock())
         data = msgspec.json.encode(Tombstone(self.thread_id, deleted_at))
@@ -278,3 +262,20 @@ class ThreadActor(Entry):
         if data[_ID] != message_id.encode():
             raise MessageNotFound(message_id)
         return data
+
+
+_STEPS: dict[type[Command], Callable[[ThreadActor, Envelope, Any], None]] = {
+    commands.AppendMessage: ThreadActor._append,
+    commands.ListMessages: ThreadActor._list,
+    commands.GetMessage: ThreadActor._get,
+    commands.ModifyMessage: ThreadActor._modify,
+    commands.DeleteMessage: ThreadActor._delete,
+    commands.ModifyThread: ThreadActor._modify_thread,
+    commands.DeleteThread: ThreadActor._delete_thread,
+    commands.Compact: ThreadActor._compact,
+    sealed.AppendSealed: ThreadActor._append_sealed,
+    sealed.ListSealedMessages: ThreadActor._list,
+    sealed.GetSealedMessage: ThreadActor._get,
+    sealed.ReplaceKey: ThreadActor._replace_key,
+}
+"""What is done for each command."""

@@ -37,9 +37,8 @@ def render(
     """
     rest = ""
     if extra:
-        fields = [f"{name}: {value}" for name, value in extra.items()]
-        assert not any("\r" in field or "\n" in field for field in fields)
-        rest = "\r\n".join((*fields, ""))
+        rest = "".join([f"{name}: {value}\r\n" for name, value in extra.items()])
+        assert rest.count("\r") == rest.count("\n") == len(extra)
     if not exchange.keeps_open:
         rest += "Connection: close\r\n"
     elif exchange.version < (1, 1):

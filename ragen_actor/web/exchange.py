@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from ragen_actor.entropy import Entropy
 from ragen_actor.keyring import Key
 from ragen_actor.token_bucket import Taken
 from ragen_actor.web.routes import Route
 
-_entropy = Entropy()
+_IDS_AT_ONCE = 128
+_ID_DIGITS = 32
+
+
+def _request_ids() -> Iterator[str]:
+    """Yield random names for requests, for ever; each is given out once."""
+    while True:
+        digits = os.urandom(_IDS_AT_ONCE * _ID_DIGITS // 2).hex()
+        for start in range(0, len(digits), _ID_DIGITS):
+            yield f"req_{digits[start : start + _ID_DIGITS]}"
+
+
+_ids = _request_ids()
 
 
 class Fields(Protocol):
@@ -79,7 +91,7 @@ class Exchange:
         self.peer = peer
         self.version = version
         self.started = started
-        self.id = f"req_{_entropy.bits(128):032x}"
+        self.id = next(_ids)
         self.keeps_open = keeps_open
         self.key: Key | None = None
         self.taken: Taken | None = None

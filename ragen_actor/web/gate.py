@@ -11,13 +11,13 @@ from __future__ import annotations
 import logging
 import time
 from asyncio import Future, get_running_loop
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
 from ragen_actor.actors.mailbox import Reply
 from ragen_actor.errors import RagenError, RateLimited, Unauthenticated, Unavailable
-from ragen_actor.keyring import Key, Keyring
+from ragen_actor.keyring import Keyring
 from ragen_actor.token_bucket import TokenBuckets, rate_limit_headers, rate_limit_message
 from ragen_actor.upstream import Relayed
 from ragen_actor.web import routes
@@ -26,6 +26,7 @@ from ragen_actor.web.answer import Answer, render
 from ragen_actor.web.body import Bodies, BodyTooLarge, BodyTooSlow, BrokenBody
 from ragen_actor.web.call import Api, Call
 from ragen_actor.web.cors import Cors
+from ragen_actor.web.credentials import identify
 from ragen_actor.web.error_map import (
     INVALID_REQUEST,
     SERVER_ERROR,
@@ -33,8 +34,9 @@ from ragen_actor.web.error_map import (
     error_headers,
     status_and_type,
 )
-from ragen_actor.web.exchange import Exchange, Fields
+from ragen_actor.web.exchange import Exchange
 from ragen_actor.web.generation import Generation
+from ragen_actor.web.head import Heads
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +45,8 @@ Visitors = Callable[[web.BaseRequest, Exchange], Awaitable[web.StreamResponse]]
 """Answers a request with whatever a browser understands."""
 
 BODY_METHODS = frozenset(("POST", "PATCH"))
-_MASK_HEAD, _MASK_TAIL, _MASK_MAX = 8, 4, 64
 _OK = b'{"status":"ok"}'
+_NONE: Mapping[str, str] = {}
 
 
 class Gate:
@@ -59,6 +61,8 @@ class Gate:
         buckets: The tokens of all keys.
         clock: Seconds, never going back.
         generation: What is passed on to the upstream.
+        heads: Blocks of header fields that were seen.
+        keyring: Who may ask.
         draining: The server stops: it answers what it has begun, and refuses the rest.
         dashboard: Answers what browsers ask at and below `DASHBOARD`; None if it is off.
     """
@@ -78,9 +82,10 @@ class Gate:
         self.draining = False
         self.dashboard: Visitors | None = None
         self.bodies = bodies
+        self.heads = Heads(bodies.bytes_max)
         self.generation = generation
         self.clock = clock
-        self._keyring = keyring
+        self.keyring = keyring
         self.buckets = buckets
         self._cors = cors
         self._access_log = access_log
@@ -97,7 +102,7 @@ class Gate:
             if exchange.path in _HEALTH:
                 rendered = self.answer(exchange, self._health(exchange))
             elif exchange.method == "OPTIONS" and self._cors.is_on:
-                rendered = self._render(exchange, 204, b"", self._cors.preflight(exchange.fields))
+                rendered = self.answer(exchange, b"", 204, self._cors.preflight(exchange.fields))
             else:
                 self.admit(exchange)
                 if exchange.tail is not None:
@@ -137,13 +142,19 @@ class Gate:
         Raises:
             RagenError: It is not let in.
         """
-        exchange.tail = self.generation.find(exchange.method, exchange.path)
+        method, path, fields = exchange.method, exchange.path, exchange.fields
+        buckets = self.buckets
+        if not path.startswith(routes.THREADS):
+            exchange.tail = self.generation.find(method, path)
         if exchange.tail is None:
-            exchange.route = routes.find(exchange.method, exchange.path)
-        exchange.key = key = self.key(exchange.fields)
-        foreign = _is_foreign(key, exchange.fields)
-        taken = self._buckets_of(exchange).take(key.hash, key.tier, exchange.started)
-        if foreign:
+            exchange.route = routes.find(method, path)
+        else:
+            buckets = self.generation.buckets
+        exchange.key = key = identify(self.keyring, fields)
+        taken = buckets.take(key.hash, key.tier, exchange.started)
+        if fields.get("openai-organization", "") not in ("", key.org) or fields.get(
+            "openai-project", ""
+        ) not in ("", key.project):
             exchange.taken = taken if taken.allowed else None  # It is no refusal for the rate.
             raise Unauthenticated(
                 "OpenAI-Organization header should match organization for API key",
@@ -168,9 +179,27 @@ class Gate:
         call = Call(exchange.key, route.thread_id, route.message_id, exchange.query, body, reply)
         route.handler(self._reach(), call)
 
-    def answer(self, exchange: Exchange, body: bytes) -> bytes:
-        """Render the answer to a request that went well."""
-        return self._render(exchange, 200, body, {})
+    def answer(
+        self, exchange: Exchange, body: bytes, status: int = 200, extra: Mapping[str, str] = _NONE
+    ) -> bytes:
+        """Render an answer.
+
+        Args:
+            exchange: What it answers.
+            body: JSON.
+            status: HTTP's.
+            extra: Header fields that not every answer has.
+        """
+        seconds = self.clock() - exchange.started
+        if self._access_log is not None:
+            self._access_log.write(exchange, status, seconds)
+        taken = exchange.taken
+        if taken is not None and taken.limit:
+            limits = rate_limit_headers(taken)
+            extra = {**extra, **limits} if extra else limits
+        if self._cors.is_on:
+            extra = {**self._cors.headers(exchange.fields), **extra}
+        return render(exchange, status, body, extra, seconds=seconds)
 
     def refuse(self, exchange: Exchange, error: BaseException) -> bytes:
         """Render the answer to a request that did not."""
@@ -187,7 +216,7 @@ class Gate:
             exchange.keeps_open = False
         message = error.message if status != 500 else f"{error.message} ({exchange.id})"
         body = error_body(message, kind, error.param, error.code)
-        return self._render(exchange, status, body, error_headers(error))
+        return self.answer(exchange, body, status, error_headers(error))
 
     def malformed(self, request: web.BaseRequest, status: int, message: str) -> Answer:
         """Return the answer to what is no request that could pass the door."""
@@ -196,26 +225,6 @@ class Gate:
         body = error_body(message, INVALID_REQUEST if status < 500 else SERVER_ERROR)
         rendered = render(exchange, status, body, self._cors.headers(exchange.fields), seconds=0.0)
         return Answer(request, rendered, keeps_open=False)
-
-    def key(self, fields: Fields) -> Key:
-        """Return the key that a request bears.
-
-        Raises:
-            Unauthenticated: It bears none that is known.
-        """
-        scheme, _, token = fields.get("authorization", "").partition(" ")
-        token = token.strip()
-        if not token or (scheme != "Bearer" and scheme.lower() != "bearer"):
-            raise Unauthenticated(
-                "You didn't provide an API key. You need to provide your API key in an "
-                "Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."
-            )
-        key = self._keyring.find(token)
-        if key is None:
-            raise Unauthenticated(
-                f"Incorrect API key provided: {_masked(token)}.", code="invalid_api_key"
-            )
-        return key
 
     def _exchange(self, request: web.BaseRequest) -> Exchange:
         return Exchange(
@@ -227,17 +236,6 @@ class Gate:
             version=request.version,
             keeps_open=request.keep_alive,
         )
-
-    def _render(self, exchange: Exchange, status: int, body: bytes, extra: dict[str, str]) -> bytes:
-        seconds = self.clock() - exchange.started
-        if self._access_log is not None:
-            self._access_log.write(exchange, status, seconds)
-        taken = exchange.taken
-        if taken is not None and taken.limit:
-            extra = {**extra, **rate_limit_headers(taken)}
-        if self._cors.is_on:
-            extra = {**self._cors.headers(exchange.fields), **extra}
-        return render(exchange, status, body, extra, seconds=seconds)
 
     def _buckets_of(self, exchange: Exchange) -> TokenBuckets:
         return self.buckets if exchange.tail is None else self.generation.buckets
@@ -272,19 +270,3 @@ class Gate:
 
 
 _HEALTH: dict[str, Callable[[Gate], bytes]] = {"/healthz": Gate._alive, "/readyz": Gate._ready}
-
-
-def _is_foreign(key: Key, fields: Fields) -> bool:
-    """Tell whether a header names an organisation or a project that is not the key's."""
-    return fields.get("openai-organization", "") not in ("", key.org) or fields.get(
-        "openai-project", ""
-    ) not in ("", key.project)
-
-
-def _masked(token: str) -> str:
-    """Show no more of a key than its owner needs to recognise it."""
-    token = "".join(character if character.isprintable() else "?" for character in token)
-    hidden = len(token) - _MASK_HEAD - _MASK_TAIL
-    if hidden <= 0:
-        return "*" * len(token)
-    return token[:_MASK_HEAD] + "*" * min(hidden, _MASK_MAX) + token[-_MASK_TAIL:]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Final
 
 from aiohttp import web
 
@@ -17,8 +16,6 @@ from ragen_actor.web.exchange import Exchange
 from ragen_actor.web.routes import WrongMethod
 
 log = logging.getLogger(__name__)
-
-_THREADS: Final = "/v1/threads"
 
 
 class Generation:
@@ -62,8 +59,6 @@ class Generation:
         Raises:
             WrongMethod: No resource of the API has this method.
         """
-        if path.startswith(_THREADS):
-            return None  # At once, as most are, and whatever the settings say.
         tail = self.upstream.tail(path)
         if tail is not None and method not in METHODS:
             raise WrongMethod(method, path, METHODS)

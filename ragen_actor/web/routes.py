@@ -41,8 +41,11 @@ class Route(Struct, frozen=True, gc=False):
     message_id: str = ""
 
 
+THREADS = "/v1/threads"
+"""Every path that begins so is answered here."""
+
 # A list of threads, one thread, its list of messages, one message: by the number of segments.
-_THREADS: dict[int, dict[str, Handler]] = {
+_METHODS: dict[int, dict[str, Handler]] = {
     3: {"POST": handlers.create_thread, "GET": handlers.list_threads},
     4: {
         "GET": handlers.get_thread,
@@ -58,15 +61,17 @@ _THREADS: dict[int, dict[str, Handler]] = {
     },
 }
 DOCUMENTED = {
-    "/v1/threads": tuple(_THREADS[3]),
-    "/v1/threads/{thread_id}": tuple(_THREADS[4]),
-    "/v1/threads/{thread_id}/messages": tuple(_THREADS[5]),
-    "/v1/threads/{thread_id}/messages/{message_id}": tuple(_THREADS[6]),
+    "/v1/threads": tuple(_METHODS[3]),
+    "/v1/threads/{thread_id}": tuple(_METHODS[4]),
+    "/v1/threads/{thread_id}/messages": tuple(_METHODS[5]),
+    "/v1/threads/{thread_id}/messages/{message_id}": tuple(_METHODS[6]),
     "/healthz": ("GET",),
     "/readyz": ("GET",),
 }
 """Every route, for the documentation and its test."""
 
+_ROOT = ["", "v1", "threads"]
+_NO_THREAD = frozenset(("", "runs"))
 NOT_THERE = "This server keeps threads and messages; it has no {what} yet."
 
 
@@ -83,21 +88,15 @@ def find(method: str, path: str) -> Route:
     """
     parts = path.split("/")
     count = len(parts)
-    if count < 3 or parts[1] != "v1" or parts[0]:
-        raise UnknownUrl(f"Invalid URL ({method} {path})")
-    if parts[2] == "assistants":
-        raise UnknownUrl(NOT_THERE.format(what="assistants"))
-    if parts[2] == "threads" and (parts[3:4] == ["runs"] or parts[4:5] == ["runs"]):
-        raise UnknownUrl(NOT_THERE.format(what="runs"))
-    methods = _THREADS.get(count)
+    methods = _METHODS.get(count)
     if (
         methods is None
-        or parts[2] != "threads"
-        or (count > 3 and not parts[3])
+        or parts[:3] != _ROOT
+        or (count > 3 and parts[3] in _NO_THREAD)
         or (count > 4 and parts[4] != "messages")
         or (count > 5 and not parts[5])
     ):
-        raise UnknownUrl(f"Invalid URL ({method} {path})")
+        raise _unknown(method, path, parts)
     handler = methods.get(method)
     if handler is None:
         raise WrongMethod(method, path, tuple(methods))
@@ -107,3 +106,12 @@ def find(method: str, path: str) -> Route:
     if count < 6:
         return Route(handler, thread_id)
     return Route(handler, thread_id, parts[5] if "%" not in parts[5] else unquote(parts[5]))
+
+
+def _unknown(method: str, path: str, parts: list[str]) -> UnknownUrl:
+    """Say that there is no such path; where other servers have something, that it is not here."""
+    if parts[:3] == ["", "v1", "assistants"]:
+        return UnknownUrl(NOT_THERE.format(what="assistants"))
+    if parts[:3] == _ROOT and "runs" in (parts[3:4] + parts[4:5]):
+        return UnknownUrl(NOT_THERE.format(what="runs"))
+    return UnknownUrl(f"Invalid URL ({method} {path})")

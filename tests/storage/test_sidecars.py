@@ -152,9 +152,9 @@ def test_a_sidecar_takes_a_section_while_nothing_but_adds_came(kind: str) -> Non
     assert not extent._replace(sections=SECTIONS_MAX).takes(index_of([1, 2, 3, 4]))
 
 
-def test_an_entry_takes_twenty_bytes_on_disk() -> None:
+def test_an_entry_takes_twenty_four_bytes_on_disk() -> None:
     small, large = index_of(list(range(1, 101))), index_of(list(range(1, 1101)))
-    assert len(section(large)) - len(section(small)) == 1000 * 20
+    assert len(section(large)) - len(section(small)) == 1000 * 24
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ async def test_a_longer_log_costs_each_append_no_more_bytes_of_its_sidecar(
         await until(lambda: not log.saving)
     assert log.sidecar.sections == 11
     assert log.sidecar.records == log.index.records
-    assert (disk.root / log.sidecar_path).stat().st_size - written == 160 * 20 + 10 * 96
+    assert (disk.root / log.sidecar_path).stat().st_size - written == 160 * 24 + 10 * 100
     assert disk.count("open", f"{log.sidecar_path}.new") == 1, "the first alone is a whole one"
     again = await storage.open_thread(ORG, thread_id(2))
     assert again.index == log.index
@@ -206,7 +206,7 @@ async def test_leaving_a_long_log_writes_what_came_and_no_more(
     await append(storage, log)
     storage.leave(log)
     await until(lambda: not log.saving)
-    assert (disk.root / log.sidecar_path).stat().st_size - size == 20 + 96
+    assert (disk.root / log.sidecar_path).stat().st_size - size == 24 + 100
     before = len(disk.calls)
     again = await storage.open_thread(ORG, thread_id(2))
     assert again.index == log.index
