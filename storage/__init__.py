@@ -32,11 +32,12 @@ from storage.errors import (
     WriteFailed,
     WriteRefused,
 )
+from storage.kinds import CatalogLog, ThreadLog
 from storage.options import Options
 from storage.reader import Cut, Place
 from storage.reaper import Tombstone
 from storage.record import RecordError, halves, payload, whole
-from storage.record_log import CatalogLog, RecordLog, ThreadLog
+from storage.record_log import RecordLog
 
 __all__ = [
     "CatalogLog",

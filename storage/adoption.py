@@ -19,10 +19,10 @@ from storage.descriptors import Descriptors
 from storage.durable import Disk
 from storage.errors import DamagedRecord
 from storage.journal import Journal
+from storage.kinds import CatalogLog
 from storage.loading import load
 from storage.reaper import Tombstone
 from storage.record import REMOVES
-from storage.record_log import CatalogLog
 from storage.recovery import cut_unfinished_line
 from storage.scan import lines, misfit, read_header
 from storage.segment import Frame

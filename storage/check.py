@@ -1,9 +1,9 @@
 """Read everything, change nothing: is every byte in a data directory still what was written?
 
 It may run beside a server, and on a copy that was never started. What the journal still holds for a
-file, and the last line of a file in a copy, may be unfinished: the next start mends that by itself.
-What a server may have been writing is looked at once more at the end. The journal is read before
-that, so what stood in it by then is excused, and what did not is in its file by now.
+file, and the last line of a file in a copy, may be unfinished: the next start mends that. What a
+server may have been writing is looked at again at the end, once the journal is read: what stood in
+it by then is excused, and what did not is in its file by now.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from storage.descriptors import Descriptors
 from storage.durable import Disk
 from storage.errors import DamagedRecord, DataDirUnusable
 from storage.gap import find_gap, read_gap
+from storage.kinds import CatalogLog, ThreadLog
 from storage.loading import own_sidecar
 from storage.record import ADDS, REMOVES
-from storage.record_log import CatalogLog, RecordLog, ThreadLog
 from storage.scan import Line, generation_of, lines, misfit, read_header
 from storage.segment import Header, batches
 from storage.segment_file import SEGMENTS, segment_header, segment_path
@@ -194,7 +194,7 @@ class _Check:
             return False  # It is a thread's that was deleted meanwhile.
         return (generation, data) == (suspect.generation, suspect.data)
 
-    def _sound_lines(self, log: RecordLog, owner: str) -> Iterator[Line | Damage]:
+    def _sound_lines(self, log: ThreadLog | CatalogLog, owner: str) -> Iterator[Line | Damage]:
         """Yield the lines of one log that say what they should, and a damage for each other."""
         path, disk = log.path, self.disk
         number = born = length = 0
@@ -285,7 +285,7 @@ class _Check:
         return pending, damages
 
 
-def _misplaced(log: RecordLog, line: Line, last_key: int, born: int) -> str:
+def _misplaced(log: ThreadLog | CatalogLog, line: Line, last_key: int, born: int) -> str:
     """Say that a record stands where nobody wrote it; empty if all is well.
 
     Args:

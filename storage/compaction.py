@@ -20,8 +20,9 @@ from storage.draft import Draft
 from storage.durable import Disk, and_above
 from storage.errors import DamagedRecord, NoRoom, StorageError
 from storage.index import Index
+from storage.kinds import CatalogLog
 from storage.record import REMOVES
-from storage.record_log import CatalogLog, RecordLog
+from storage.record_log import RecordLog
 from storage.scan import Line, lines, misfit, read_header
 from storage.sidecar_file import NO_SIDECAR
 

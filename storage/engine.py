@@ -28,11 +28,12 @@ from storage.datadir import (
 from storage.descriptors import Descriptors
 from storage.durable import Disk
 from storage.journal import Journal
+from storage.kinds import CatalogLog, ThreadLog
 from storage.opening import Opener
 from storage.options import Options
 from storage.reader import Cut, Place
 from storage.record import payload
-from storage.record_log import CatalogLog, RecordLog, ThreadLog
+from storage.record_log import RecordLog
 from storage.recovery import Outcome, recover
 from storage.sidecars import Sidecars
 from storage.upkeep import Upkeep

@@ -15,8 +15,8 @@ from contextlib import suppress
 import msgspec
 
 from storage.durable import Disk
+from storage.kinds import CatalogLog, ThreadLog
 from storage.record import ADDS, RecordError, parse
-from storage.record_log import CatalogLog, ThreadLog
 from storage.segment import Frame
 from storage.sidecar_file import Sidecar
 

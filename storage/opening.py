@@ -6,8 +6,9 @@ from storage.datadir import org_path
 from storage.descriptors import Descriptors
 from storage.durable import Disk, and_above
 from storage.gap import gap_path
+from storage.kinds import CatalogLog
 from storage.loading import load
-from storage.record_log import CatalogLog, RecordLog
+from storage.record_log import RecordLog
 
 
 class Opener:

@@ -14,7 +14,8 @@ from concurrent.futures import Executor
 from storage.append import Append
 from storage.checkpoint import Checkpointer
 from storage.errors import DamagedRecord, StorageError, WriteRefused
-from storage.record_log import RecordLog, ThreadLog
+from storage.kinds import ThreadLog
+from storage.record_log import RecordLog
 
 log = logging.getLogger(__name__)
 

@@ -23,8 +23,8 @@ import msgspec
 from storage.datadir import ORG_NAME, ORGS, OpenDirectory, catalog_path, thread_path
 from storage.errors import DamagedRecord
 from storage.gap import gap_path
+from storage.kinds import CatalogLog
 from storage.loading import adds_alone_until
-from storage.record_log import CatalogLog
 from storage.scan import Line, read_header, sound_lines
 
 log = logging.getLogger(__name__)

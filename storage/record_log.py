@@ -1,12 +1,11 @@
 """One append-only JSONL file: what is appended at its known end, and records read back from it.
 
-A `ThreadLog` holds the messages of one thread, a `CatalogLog` the threads of one organisation. They
-differ in how a record's key is told, and in nothing else.
+What it is a log of is for its kinds to say: see `kinds`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -22,7 +21,6 @@ from storage.sidecar_file import NO_SIDECAR
 
 _HEADER_BYTES = 512
 _RESIDENT_BYTES = 1024
-_IDS_AT_ONCE = 1000
 
 
 class RecordLog:
@@ -212,11 +210,15 @@ class RecordLog:
             None when they are none, when that would mean waiting for the disk, and when they do not
             read back as they were written.
         """
-        bounds = run.bounds(self.index, positions)
-        if bounds is None:
+        if not positions:
+            return []
+        first, last = positions[0], positions[-1]
+        found = run.find(self.index, min(first, last), max(first, last))
+        if found is None:
             return None
-        piece = self._reader.piece_now(self.path, *bounds)
-        return None if piece is None else run.objects(self.index, positions, piece)
+        piece = self._reader.piece_now(self.path, found.start, found.end)
+        objects = None if piece is None else found.objects(piece)
+        return objects[::-1] if objects and first > last else objects
 
     def read_now(self, places: Sequence[Place], cut: Cut = payload) -> list[bytes] | None:
         """Return the objects at these places, or None when that would mean waiting for the disk.
@@ -239,71 +241,3 @@ class RecordLog:
     def memory_bytes(self) -> int:
         """What keeping this log open costs, in bytes."""
         return _RESIDENT_BYTES + ENTRY_BYTES * len(self.index.keys)
-
-
-class ThreadLog(RecordLog):
-    """The messages of one thread; a key is a message's sequence, counted from 1."""
-
-    BY_SEQUENCE = True
-    ADD, REPLACE, REMOVE = "m", "u", "x"
-
-    @staticmethod
-    def key(sequence: int, data: bytes) -> int:
-        """Return the sequence."""
-        return sequence
-
-    @staticmethod
-    def key_of_id(data: bytes) -> int:
-        """Read the 13th to 20th of the 32 hex digits of `{"id":"msg-`."""
-        return int(data[23:31], 16)
-
-    @staticmethod
-    def created_ms(data: bytes) -> int:
-        """Read the milliseconds of `{"id":"msg-` and 32 hex digits."""
-        return int(data[11:23], 16)
-
-    @property
-    def next_sequence(self) -> int:
-        """The sequence of the next message, those on their way counted."""
-        return self.index.last_key + 1 + self.pending_adds
-
-
-class CatalogLog(RecordLog):
-    """The threads of one organisation; a key is the first 64 bits of a thread's id.
-
-    `s` numbers the records of the file.
-    """
-
-    BY_SEQUENCE = False
-    ADD, REPLACE, REMOVE = "t", "v", "y"
-
-    @staticmethod
-    def key(sequence: int, data: bytes) -> int:
-        """Return the first 64 bits of the id."""
-        return int(data[14:30], 16)
-
-    @staticmethod
-    def key_of_id(data: bytes) -> int:
-        """Read the first 16 of the 32 hex digits of `{"id":"thread-`."""
-        return int(data[14:30], 16)
-
-    @staticmethod
-    def created_ms(data: bytes) -> int:
-        """Read the milliseconds of `{"id":"thread-` and 32 hex digits."""
-        return int(data[14:26], 16)
-
-    def thread_ids(self) -> Iterator[str]:
-        """Yield the id of every live thread, oldest first; blocks.
-
-        Raises:
-            DamagedRecord: A record does not read back as it was written.
-        """
-        for start in range(0, len(self.index), _IDS_AT_ONCE):
-            positions = range(start, min(start + _IDS_AT_ONCE, len(self.index)))
-            for data in self.read(self.places(positions)):
-                yield data[7:46].decode()
-
-    @property
-    def next_number(self) -> int:
-        """The number of the next record, those on their way counted."""
-        return self.index.records + 1 + self.pending

@@ -36,9 +36,10 @@ from storage.descriptors import Descriptors
 from storage.durable import Disk
 from storage.errors import DamagedRecord, DataDirUnusable
 from storage.journal import Journal
+from storage.kinds import CatalogLog, ThreadLog
 from storage.loading import own_sidecar
 from storage.record import DATA_AT
-from storage.record_log import CatalogLog, RecordLog, ThreadLog
+from storage.record_log import RecordLog
 from storage.recovery import recover
 from storage.salvage import Deed, keep_aside, move_aside, salvage
 from storage.segment_file import SEGMENTS, segment_header, segment_path

@@ -1,11 +1,13 @@
 """A run: records whose lines stand in the log one behind the other, in the order of their keys.
 
-Most pages are one. The first line proves itself by its own checksum, all others together by the
-chain, and one split cuts them apart: a page costs a handful of steps, however many objects it has.
-Whatever does not prove sound here is for the reader to look at line by line, and to name.
+Most pages are one. The first line proves itself by its own checksum, and all others together by the
+chain: a page costs a handful of steps and a slice for each object. Whatever does not prove sound
+here is for the reader to look at line by line, and to name.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from storage.checksum import crc32
 from storage.index import Index
@@ -14,43 +16,60 @@ from storage.record import DATA_AT, RecordError, payload
 _BRACE = ord("}")
 
 
-def bounds(index: Index, positions: range) -> tuple[int, int] | None:
-    """Return where the run at some positions begins and ends in its log; None if it is no run."""
-    if not positions:
-        return None
-    low, high = sorted((positions[0], positions[-1]))
-    offsets = index.offsets[low : high + 1].tolist()
-    start, end = offsets[0], offsets[-1] + index.lengths[high]
-    # Lines never overlap: if they rise and are as long as what they span, nothing lies between.
-    if end - start != sum(index.lengths[low : high + 1]) or offsets != sorted(offsets):
-        return None
-    return start, end
+class Run(NamedTuple):
+    """Where a run stands in its log, and how it proves.
 
-
-def objects(index: Index, positions: range, piece: bytes) -> list[bytes] | None:
-    """Return the objects of a run in the order of their positions.
-
-    Args:
-        index: Where it stands.
-        positions: Of its records, one or more, rising or falling by one.
-        piece: The bytes between its bounds.
-
-    Returns:
-        None when anything in it is not as it was written, or is sealed.
+    Attributes:
+        start: Bytes from the start of the log, here and below.
+        end: Behind its last line.
+        offsets: Of its lines, rising.
+        lengths: Of its lines, newline included.
+        before: The chain at the end of its first line.
+        after: That at its end.
     """
-    low, high = sorted((positions[0], positions[-1]))
-    first = index.lengths[low]
-    try:
-        payload(piece, 0, first)
-    except RecordError:
+
+    start: int
+    end: int
+    offsets: list[int]
+    lengths: list[int]
+    before: int
+    after: int
+
+    def objects(self, piece: bytes) -> list[bytes] | None:
+        """Return its objects, in the order of their keys.
+
+        Args:
+            piece: What stands in the log between `start` and `end`.
+
+        Returns:
+            None when anything in it is not as it was written, or is sealed.
+        """
+        start, first = self.start, self.lengths[0]
+        if len(piece) != self.end - start:
+            return None
+        try:
+            payload(piece, 0, first)
+        except RecordError:
+            return None
+        if crc32(memoryview(piece)[first:], self.before) != self.after:
+            return None
+        # A line with nothing behind its object ends with two braces: nothing else that stands there
+        # is an object, and what is sealed ends with a quotation mark.
+        data = start - DATA_AT
+        found = [
+            piece[offset - data : offset - start + length - 2]
+            for offset, length in zip(self.offsets, self.lengths, strict=True)
+            if piece[offset - start + length - 3] == _BRACE
+        ]
+        return found if len(found) == len(self.offsets) else None
+
+
+def find(index: Index, low: int, high: int) -> Run | None:
+    """Return the run of the entries at the positions from `low` to `high`; None if it is none."""
+    offsets = index.offsets[low : high + 1].tolist()
+    lengths = index.lengths[low : high + 1].tolist()
+    start, end = offsets[0], offsets[-1] + lengths[-1]
+    # Lines never overlap: if they rise and are as long as what they span, nothing lies between.
+    if end - start != sum(lengths) or offsets != sorted(offsets):
         return None
-    if crc32(memoryview(piece)[first:], index.chains[low]) != index.chains[high]:
-        return None
-    lines = piece.split(b"\n")  # No object holds a newline.
-    lines.pop()
-    # A line with nothing behind its object ends with two braces: nothing else that stands there is
-    # an object, and what is sealed ends with a quotation mark.
-    found = [line[DATA_AT:-1] for line in lines if line[-2] == _BRACE]
-    if len(found) != len(positions):
-        return None
-    return found if positions.step > 0 else found[::-1]
+    return Run(start, end, offsets, lengths, index.chains[low], index.chains[high])

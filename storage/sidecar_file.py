@@ -201,12 +201,13 @@ def unpack(read: Read) -> Sidecar | None:
     found = list(heads(read))
     entries = found[-1][0].entries if found else 0
     # All at once: memory that grows is paid for again and again.
-    wide, narrow = array("Q", [0]), array("I", [0])
-    index = Index(wide * entries, wide * entries, narrow * entries, narrow * entries)
-    columns = index.columns
+    keys, offsets, lengths, chains = [
+        array(each.typecode, [0]) * entries for each in Index().columns
+    ]
+    index = Index(keys, offsets, lengths, chains)
     sidecar = None
     for head, extent in found:
-        if not _take(head, read, extent.last + _COLUMNS_AT, columns):
+        if not _take(head, read, extent.last + _COLUMNS_AT, index.columns):
             break
         index.last_key, index.last_ms = head.last_key, head.last_ms
         index.records, index.live_bytes = head.records, head.live_bytes
@@ -214,7 +215,7 @@ def unpack(read: Read) -> Sidecar | None:
         covers = (head.generation, head.covered, head.last_offset, head.last_line)
         sidecar = Sidecar(index, *covers, extent)
     if sidecar is not None:
-        for column in columns:
+        for column in index.columns:
             del column[sidecar.extent.entries :]
     return sidecar
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from storage.datadir import THREAD_FILE
 from storage.durable import Disk
+from storage.kinds import CatalogLog
 from storage.record import REPLACES
-from storage.record_log import CatalogLog
 from storage.scan import lines, misfit
 
 

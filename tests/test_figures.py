@@ -129,7 +129,7 @@ async def test_a_message_takes_its_own_bytes_on_the_disk_and_sixty_eight_more(
             assert path.stat().st_size - before == len(body) + LINE_BYTES
 
 
-async def test_a_message_takes_twenty_bytes_of_index_in_memory(options: Options) -> None:
+async def test_a_message_takes_twenty_four_bytes_of_index_in_memory(options: Options) -> None:
     async with house_on(options) as house:
         thread = await house.thread(*["x"] * 100)
         actor = house.registry._organisations["acme"].threads[thread]

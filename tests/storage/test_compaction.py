@@ -9,7 +9,8 @@ import pytest
 from storage import Options, Storage, ThreadLog
 from storage.check import check
 from storage.datadir import thread_path
-from storage.record_log import CatalogLog, RecordLog
+from storage.kinds import CatalogLog
+from storage.record_log import RecordLog
 from tests.storage.fragile_disk import FragileDisk, Held
 from tests.storage.samples import (
     ORG,

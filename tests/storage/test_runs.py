@@ -24,7 +24,7 @@ from tests.storage.samples import (
 )
 
 EACH = range(1, 41)
-PAGES = [range(0, 20), range(39, 19, -1), range(10, 11), range(0, 40), range(39, -1, -1)]
+PAGES = [range(0), range(0, 20), range(39, 19, -1), range(10, 11), range(0, 40), range(39, -1, -1)]
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ async def test_a_run_is_what_its_lines_are_one_by_one(log: ThreadLog, positions:
 
 async def test_a_run_is_one_read(disk: FragileDisk, log: ThreadLog) -> None:
     before = len(disk.calls)
-    assert log.page_now(PAGES[0])
+    assert log.page_now(range(20))
     assert [call for call, _ in disk.calls[before:]] == ["read_cached"]
 
 
@@ -94,21 +94,19 @@ async def test_a_chain_leads_over_tombstones_and_new_versions(
 
 
 async def test_every_damaged_byte_of_a_run_is_seen(log: ThreadLog) -> None:
-    positions = range(5, 9)
-    bounds = run.bounds(log.index, positions)
-    assert bounds is not None
-    sound = log._reader.piece_now(log.path, *bounds)
+    found = run.find(log.index, 5, 8)
+    assert found is not None
+    sound = log._reader.piece_now(log.path, found.start, found.end)
     assert sound is not None
-    assert run.objects(log.index, positions, sound) == by_line(log, positions)
+    assert found.objects(sound) == by_line(log, range(5, 9))
     for place in range(len(sound)):
         for bit in (1, 128):
             damaged = bytearray(sound)
             damaged[place] ^= bit
-            assert run.objects(log.index, positions, bytes(damaged)) is None, place
-    assert run.objects(log.index, positions, sound[:-1]) is None
-    first = log.index.lengths[5]
-    swapped = sound[first:] + sound[:first]
-    assert run.objects(log.index, positions, swapped) is None
+            assert found.objects(bytes(damaged)) is None, place
+    assert found.objects(sound[:-1]) is None
+    first = found.lengths[0]
+    assert found.objects(sound[first:] + sound[:first]) is None
 
 
 async def test_damage_is_named_as_ever(storage: Storage, disk: FragileDisk, log: ThreadLog) -> None:
@@ -175,7 +173,7 @@ async def test_runs_are_runs_after_a_restart_and_after_a_compaction(
         st.tuples(st.sampled_from("mmmmux"), st.integers(1, 30), st.integers(1, 3)), max_size=40
     )
 )
-def test_bounds_are_those_of_lines_that_tile_them(steps: list[tuple[str, int, int]]) -> None:
+def test_a_run_is_lines_that_tile_what_they_span(steps: list[tuple[str, int, int]]) -> None:
     index, end = Index(), 0
     for kind, key, length in steps:
         index.lengthen(bytes(length))
@@ -186,10 +184,7 @@ def test_bounds_are_those_of_lines_that_tile_them(steps: list[tuple[str, int, in
         for high in range(low, len(index)):
             places = list(zip(index.offsets, index.lengths, strict=True))[low : high + 1]
             tile = all(a + length == b for (a, length), (b, _) in pairwise(places))
-            whole = (places[0][0], sum(places[-1]))
-            for positions in (range(low, high + 1), range(high, low - 1, -1)):
-                assert run.bounds(index, positions) == (whole if tile else None)
-
-
-def test_an_empty_page_is_no_run() -> None:
-    assert run.bounds(Index(), range(0)) is None
+            found = run.find(index, low, high)
+            assert (found is not None) == tile
+            if found is not None:
+                assert (found.start, found.end) == (places[0][0], sum(places[-1]))
