@@ -13,11 +13,13 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
+from functools import partial
 
 from storage.checksum import crc32
 from storage.record import ADDS, REMOVES, REPLACES
 
 ENTRY_BYTES = 24
+_LONGS, _SHORTS = partial(array, "Q"), partial(array, "I")
 
 
 @dataclass(slots=True)
@@ -36,10 +38,10 @@ class Index:
         live_bytes: Of the lines that entries point at.
     """
 
-    keys: array[int] = field(default_factory=lambda: array("Q"))
-    offsets: array[int] = field(default_factory=lambda: array("Q"))
-    lengths: array[int] = field(default_factory=lambda: array("I"))
-    chains: array[int] = field(default_factory=lambda: array("I"))
+    keys: array[int] = field(default_factory=_LONGS)
+    offsets: array[int] = field(default_factory=_LONGS)
+    lengths: array[int] = field(default_factory=_SHORTS)
+    chains: array[int] = field(default_factory=_SHORTS)
     chain: int = 0
     last_key: int = 0
     last_ms: int = 0

@@ -18,6 +18,8 @@ from ragen_actor.errors import RagenError, Unavailable
 from storage import Cut, Place, RecordLog, Storage, StorageError, payload
 from storage.append import Append
 
+_TENDED_EVERY = 64
+"""Records after which it is seen whether the log needs anything."""
 _RESIDENT_BYTES = 3072
 """What an actor takes in memory besides its log."""
 
@@ -84,6 +86,7 @@ class Actor:
         self.accounted_bytes = 0
         self._loop = asyncio.get_running_loop()
         self._draining = False
+        self._tended = 0
 
     @property
     def memory_bytes(self) -> int:
@@ -144,8 +147,14 @@ class Actor:
 
     def _tend(self) -> None:
         """See to what the log needs now and then, and to the room that it takes."""
+        self._tended = self.log.index.records
         self.world.storage.tend(self.log)
         self.world.grown(self)
+
+    def _added(self) -> None:
+        """Tend the log now and then: a batch may pass over any multiple before its answers."""
+        if not 0 <= self.log.index.records - self._tended < _TENDED_EVERY:
+            self._tend()
 
     def _activate(self) -> None:
         self.state = State.ACTIVE

@@ -150,7 +150,7 @@ class CatalogActor(Actor):
             raise thread_too_long() from error
 
         def committed() -> None:
-            self._tend()
+            self._added()
             self._created(self.org, thread_id, thread_log)
             self.world.watchers.announce(self.org, "thread-created", thread_id)
             self._answer(envelope, data)

@@ -206,7 +206,6 @@ class Registry:
         actor = self._enter(organisation, thread_id)
         actor.activate(opened, organisation.catalog.log)
         self._touch(actor)
-        self._touch(actor)
 
     def _enter(self, organisation: _Organisation, thread_id: str) -> ThreadActor:
         org = organisation.catalog.org

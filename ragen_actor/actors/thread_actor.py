@@ -28,8 +28,6 @@ from storage import (
     whole,
 )
 
-_TENDED_EVERY = 64
-"""Appends after which it is seen whether the log needs anything."""
 _INDEPENDENT = frozenset(
     (
         commands.AppendMessage,
@@ -71,7 +69,6 @@ class ThreadActor(Entry):
         self._deleting = False
         self._doubtful = False
         self._last_ms = 0
-        self._tended = 0
 
     def activate(self, log: ThreadLog, catalog: CatalogLog) -> None:
         """Begin to answer."""
@@ -79,8 +76,8 @@ class ThreadActor(Entry):
         self._catalog = catalog
         # The thread's own creation time is in its key: no message is older than that.
         self._last_ms = max(log.index.last_ms, self._key >> 16)
-        self._tended = log.index.records
-        self._tend()
+        if log.index.records:
+            self._tend()
         self._activate()
 
     def _may_begin(self, command: Command) -> bool:
@@ -134,10 +131,7 @@ class ThreadActor(Entry):
             raise too_long() from error
 
         def committed() -> None:
-            # A batch may pass over any multiple: it is settled as a whole before its answers.
-            if not 0 <= log.index.records - self._tended < _TENDED_EVERY:
-                self._tended = log.index.records
-                self._tend()
+            self._added()
             if world.watchers:
                 self._announce("turn-added", data[_ID].decode())
             self._answer(envelope, data)
