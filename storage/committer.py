@@ -28,6 +28,7 @@ from storage.datadir import OpenDirectory
 from storage.errors import Overloaded, StorageError, UnitTooLarge, WriteFailed, WriteRefused
 from storage.owed import Owed, not_writable
 from storage.record_log import RecordLog
+from storage.segment import Frame
 
 log = logging.getLogger(__name__)
 
@@ -122,9 +123,7 @@ class Committer:
         if rotate and not self._journal.next_is_free:
             return
         self._idle.clear()
-        self._writing = True
-        work = self._loop.run_in_executor(self._executor, self._writer.write, [], rotate)
-        work.add_done_callback(lambda done: self._finish([], done))
+        self._write([], [], rotate)
 
     def retire(self) -> None:
         """Let an old segment be made durable though no write comes any more."""
@@ -175,9 +174,7 @@ class Committer:
         self._waiting_since = None
         for _ in units:
             self._queue.popleft()
-        self._writing = True
-        work = self._loop.run_in_executor(self._executor, self._writer.write, frames, rotate)
-        work.add_done_callback(lambda done: self._finish(units, done))
+        self._write(units, frames, rotate)
 
     def _finish_job(self, answer: asyncio.Future[None], work: asyncio.Future[None]) -> None:
         self._writing = False
@@ -210,19 +207,30 @@ class Committer:
             if not self._queue:
                 self._idle.set()
 
-    def _finish(self, units: list[Unit], work: asyncio.Future[dict[str, OSError]]) -> None:
-        self._writing = False
-        self._checkpointer.look()
-        self._descriptors.trim()
-        error: StorageError | None = None
+    def _write(self, units: list[Unit], frames: list[Frame], rotate: bool) -> None:
+        """Send a batch on its way; `_finish` goes on. No future: that takes as long as a sync."""
+        self._writing = True
+        self._executor.submit(self._write_and_tell, units, frames, rotate)
+
+    def _write_and_tell(self, units: list[Unit], frames: list[Frame], rotate: bool) -> None:
+        """Write a batch, and have the event loop told of it; on the committer's thread."""
         failed: dict[str, OSError] = {}
+        error: StorageError | None = None
         try:
-            failed = work.result()
+            failed = self._writer.write(frames, rotate)
         except StorageError as refused:
             error = refused
         except Exception as fault:
             log.exception("the committer failed")
             error = WriteFailed(f"the committer failed: {fault!r}")
+        self._loop.call_soon_threadsafe(self._finish, units, failed, error)
+
+    def _finish(
+        self, units: list[Unit], failed: dict[str, OSError], error: StorageError | None
+    ) -> None:
+        self._writing = False
+        self._checkpointer.look()
+        self._descriptors.trim()
         if failed:
             path, cause = next(iter(failed.items()))
             error = WriteFailed(f"the journal holds what the file does not: {cause}", path=path)
