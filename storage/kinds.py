@@ -15,6 +15,8 @@ _IDS_AT_ONCE = 1000
 class ThreadLog(RecordLog):
     """The messages of one thread; a key is a message's sequence, counted from 1."""
 
+    __slots__ = ()
+
     BY_SEQUENCE = True
     ADD, REPLACE, REMOVE = "m", "u", "x"
 
@@ -44,6 +46,8 @@ class CatalogLog(RecordLog):
 
     `s` numbers the records of the file.
     """
+
+    __slots__ = ()
 
     BY_SEQUENCE = False
     ADD, REPLACE, REMOVE = "t", "v", "y"

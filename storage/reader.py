@@ -28,6 +28,8 @@ class Reader:
         by_sequence: The log's keys are sequences, which may be told to a client.
     """
 
+    __slots__ = ("_by_sequence", "_descriptors", "_disk")
+
     def __init__(self, disk: Disk, descriptors: Descriptors, *, by_sequence: bool) -> None:
         self._disk = disk
         self._descriptors = descriptors

@@ -53,6 +53,31 @@ class RecordLog:
     REPLACE: ClassVar[str]
     REMOVE: ClassVar[str]
 
+    __slots__ = (
+        "_quiet",
+        "_reader",
+        "_waiting",
+        "compacting",
+        "dropped",
+        "end",
+        "gap",
+        "generation",
+        "held",
+        "index",
+        "last_line",
+        "last_offset",
+        "owed",
+        "path",
+        "pending",
+        "pending_adds",
+        "reading",
+        "saving",
+        "sealed",
+        "sidecar",
+        "torn",
+        "unfit_end",
+    )
+
     def __init__(self, path: str, disk: Disk, descriptors: Descriptors) -> None:
         self.path = path
         self.generation = 1

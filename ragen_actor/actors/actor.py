@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Protocol
 
 import msgspec
 
 from ragen_actor.actors.commands import Command, Compact
 from ragen_actor.actors.mailbox import Envelope, Mailbox, Reply
 from ragen_actor.actors.seam import translated, worded
-from ragen_actor.actors.watching import Watchers
+from ragen_actor.actors.world import World
 from ragen_actor.errors import RagenError, Unavailable
-from storage import Cut, Place, RecordLog, Storage, StorageError, payload
+from storage import Cut, Place, RecordLog, StorageError, payload
 from storage.append import Append
 
 _TENDED_EVERY = 64
@@ -35,36 +33,6 @@ class State(Enum):
     """It was let go, or what it owned is no more; it answers nothing."""
 
 
-class Clock(Protocol):
-    """The time of day."""
-
-    def __call__(self) -> float:
-        """Return Unix seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What every actor needs from outside itself.
-
-    Attributes:
-        storage: Where everything is kept.
-        clock: Unix seconds.
-        random: Returns that many random bits.
-        commands_max: Of one actor's mailbox.
-        page_bytes_max: A page ends before it passes this; one object always fits.
-        watchers: Who is told what was committed.
-        grown: Called when an actor may take more memory than before.
-    """
-
-    storage: Storage
-    clock: Clock
-    random: Callable[[int], int]
-    commands_max: int
-    page_bytes_max: int
-    watchers: Watchers
-    grown: Callable[[Actor], None]
-
-
 class Actor:
     """The one owner of a log.
 
@@ -75,6 +43,18 @@ class Actor:
         used_at: When it was last asked, seconds on the event loop's clock.
         accounted_bytes: What the registry has booked for it.
     """
+
+    __slots__ = (
+        "_draining",
+        "_loop",
+        "_tended",
+        "accounted_bytes",
+        "log",
+        "mailbox",
+        "state",
+        "used_at",
+        "world",
+    )
 
     log: RecordLog
 

@@ -9,11 +9,12 @@ import msgspec
 
 from ragen_actor import schema
 from ragen_actor.actors import commands, sealed
-from ragen_actor.actors.actor import Actor, World
+from ragen_actor.actors.actor import Actor
 from ragen_actor.actors.commands import Command
 from ragen_actor.actors.mailbox import Envelope
 from ragen_actor.actors.paging import Render, page
 from ragen_actor.actors.turns import sealed_turn, thread_too_long, too_long, turn
+from ragen_actor.actors.world import World
 from ragen_actor.errors import ThreadNotFound
 from storage import (
     CatalogLog,
@@ -40,6 +41,8 @@ class CatalogActor(Actor):
         org: Whose it is.
         created: Called with the log of each new thread once it is durable.
     """
+
+    __slots__ = ("_created", "_newest_key", "org")
 
     log: CatalogLog
 

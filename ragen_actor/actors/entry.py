@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ragen_actor import schema
-from ragen_actor.actors.actor import Actor, World
+from ragen_actor.actors.actor import Actor
 from ragen_actor.actors.commands import ModifyThread
 from ragen_actor.actors.mailbox import Envelope
 from ragen_actor.actors.sealed import ReplaceKey
 from ragen_actor.actors.turns import after_change, thread_too_long
 from ragen_actor.actors.watching import Kind
+from ragen_actor.actors.world import World
 from ragen_actor.errors import ThreadNotFound
 from storage import CatalogLog, Place, RecordError, halves, whole
 
@@ -24,6 +25,8 @@ class Entry(Actor):
         org: The organisation that owns the thread.
         thread_id: A native id.
     """
+
+    __slots__ = ("_catalog", "_changing", "_key", "org", "thread_id")
 
     def __init__(self, world: World, org: str, thread_id: str) -> None:
         super().__init__(world)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
 from ragen_actor import schema
-from ragen_actor.actors.actor import Actor, Clock, State, World
+from ragen_actor.actors.actor import Actor, State
 from ragen_actor.actors.catalog_actor import CatalogActor
 from ragen_actor.actors.commands import CatalogCommand, ThreadCommand
 from ragen_actor.actors.limits import Limits
@@ -21,6 +21,7 @@ from ragen_actor.actors.sealed import GetSealedThread, read_page
 from ragen_actor.actors.seam import worded
 from ragen_actor.actors.thread_actor import ThreadActor
 from ragen_actor.actors.watching import Watchers
+from ragen_actor.actors.world import Clock, World
 from ragen_actor.errors import RagenError, ThreadNotFound, Unavailable
 from storage import Storage, ThreadLog
 

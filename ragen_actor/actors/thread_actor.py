@@ -9,12 +9,12 @@ import msgspec
 
 from ragen_actor import schema
 from ragen_actor.actors import commands, sealed
-from ragen_actor.actors.actor import World
 from ragen_actor.actors.commands import Command
 from ragen_actor.actors.entry import THREAD, Entry
 from ragen_actor.actors.mailbox import Envelope
 from ragen_actor.actors.paging import Render, page
 from ragen_actor.actors.turns import after_message_change, sealed_turn, too_long, turn
+from ragen_actor.actors.world import World
 from ragen_actor.errors import MessageNotFound, ThreadNotFound
 from storage import (
     CatalogLog,
@@ -58,6 +58,8 @@ class ThreadActor(Entry):
         thread_id: A native id.
         deleted: Called once the thread is no more.
     """
+
+    __slots__ = ("_deleted", "_deleting", "_doubtful", "_last_ms")
 
     log: ThreadLog
 

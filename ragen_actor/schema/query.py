@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Final, Literal, cast
 from urllib.parse import unquote_plus
 
@@ -13,6 +12,7 @@ from ragen_actor.schema import ids, limits, wording
 
 Order = Literal["asc", "desc"]
 _PREFIXES: Final = {"thread": "thread", "message": "msg"}
+_LIMITS: Final = {str(limit): limit for limit in range(1, limits.LIST_LIMIT_MAX + 1)}
 _INTEGER: Final = re.compile(r"(-?)0*([0-9]+)")
 
 
@@ -26,12 +26,13 @@ class ListQuery(Struct, frozen=True, gc=False):
     run_id: str | None = None
 
 
-@lru_cache(maxsize=256)
+_NOTHING_ASKED: Final = ListQuery()
+
+
 def parse_list_query(query: str, kind: ids.Kind) -> ListQuery:
     """Return what a raw query string asks for; unknown and repeated names do no harm.
 
     Of a name given twice the last value counts. Empty cursors and an empty run_id count as absent.
-    Lists are asked for in few ways: what was asked lately is remembered.
 
     Args:
         query: What follows the question mark, still percent-encoded.
@@ -42,6 +43,8 @@ def parse_list_query(query: str, kind: ids.Kind) -> ListQuery:
 
     Source: OpenAI openapi.json, listMessages.
     """
+    if not query:
+        return _NOTHING_ASKED
     given = _fields(query)
     after, before = given.get("after") or None, given.get("before") or None
     if after is not None and before is not None:
@@ -54,7 +57,7 @@ def parse_list_query(query: str, kind: ids.Kind) -> ListQuery:
     if order not in ("asc", "desc"):
         raise wording.wrong_value("order", order, ("asc", "desc"))
     return ListQuery(
-        limit=limits.LIST_LIMIT_DEFAULT if limit is None else _limit(limit),
+        limit=limits.LIST_LIMIT_DEFAULT if limit is None else _LIMITS.get(limit) or _limit(limit),
         order=cast(Order, order),
         after=after,
         before=before,
@@ -65,7 +68,7 @@ def parse_list_query(query: str, kind: ids.Kind) -> ListQuery:
 def _fields(query: str) -> dict[str, str]:
     given: dict[str, str] = {}
     encoded = "%" in query or "+" in query
-    for pair in query.split("&") if query else ():
+    for pair in query.split("&"):
         name, _, value = pair.partition("=")
         if encoded:
             name, value = unquote_plus(name), unquote_plus(value)
