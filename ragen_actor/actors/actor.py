@@ -106,6 +106,7 @@ class Actor:
             or not self._may_begin(command)
         ):
             mailbox.waiting.append(envelope)
+            self._drain()
             return
         self._draining = True
         self._try(envelope)
