@@ -109,8 +109,10 @@ class Actor:
             self._drain()
             return
         self._draining = True
-        self._try(envelope)
-        self._draining = False
+        try:
+            self._try(envelope)
+        finally:
+            self._draining = False
         if mailbox.waiting:
             self._drain()
 
@@ -139,6 +141,7 @@ class Actor:
 
     def _activate(self) -> None:
         self.state = State.ACTIVE
+        self._tend()  # What the log takes counts from here on.
         self._drain()
 
     def _drain(self) -> None:

@@ -282,6 +282,8 @@ class Registry:
         idle = [actor for actor in self._oldest(_SWEPT_MAX) if actor.used_at < horizon]
         for actor in idle:
             self._passivate(actor)
+        if self.resident_bytes > self._limits.resident_bytes_max:
+            self._make_room()  # Whoever had to leave may have been busy.
         pause = _SWEEP_SECONDS if len(idle) < _SWEPT_MAX else _SWEEP_SOON_SECONDS
         self._sweeper = self._loop.call_later(pause, self._sweep)
 

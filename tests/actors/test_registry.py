@@ -140,6 +140,18 @@ async def test_above_the_bytes_allowed_the_longest_unused_are_let_go(
         assert house.registry.resident_bytes <= 64 * 1024
 
 
+async def test_what_a_woken_log_takes_is_booked_though_it_is_only_read(options: Options) -> None:
+    async with opened(options) as house:
+        threads = [await house.thread(*["text"] * 300) for _ in range(4)]
+    async with opened(options) as house:
+        for thread in threads:
+            assert len(await house.texts(thread)) == 100
+            registry = house.registry
+            taken = sum(actor.memory_bytes for actor in registry._by_use)
+            assert registry.resident_bytes == taken
+        assert registry.resident_bytes > 4 * 300 * 24
+
+
 async def test_what_is_booked_for_an_actor_follows_what_it_holds(options: Options) -> None:
     async with timed(options) as (house, pass_time):
         thread = await house.thread()

@@ -28,6 +28,7 @@ from tests.storage.samples import (
     thread,
     thread_id,
     tree,
+    until,
 )
 
 Start = Callable[..., Awaitable[Storage]]
@@ -283,3 +284,26 @@ async def test_what_a_copy_takes_out_was_deleted_when_it_was_started(copy: Path)
     await (await Storage.open(options, time_of_day=lambda: 1234.5)).close()
     last = (copy / catalog_path(ORG)).read_bytes().splitlines()[-1]
     assert json.loads(last)["d"] == {"id": thread_id(2), "deleted_at": 1234}
+
+
+async def test_a_log_that_a_copy_passed_before_it_was_made_comes_back_in_one_generation(
+    options: Options, start: Start, tmp_path: Path
+) -> None:
+    """The journal that was copied last has frames of the log before and after a compaction."""
+    storage = await start(options.data_dir)
+    catalog = await storage.open_catalog(ORG)
+    log = await created(storage, catalog, 1, [message(each, "x" * 99) for each in (1, 2, 3)])
+    await commit(storage, log.remove(1, only_id(message(1))))
+    saved: list[int | None] = []
+    storage.upkeep.shrink(log, saved.append, now=True)
+    await until(lambda: saved)
+    assert saved[0] and log.generation == 2
+    await append(storage, log, "behind the compaction")
+    there = copied(options.data_dir, tmp_path / "copy")
+    (there / log.path).unlink()
+
+    again = await start(there)
+    opened = await again.open_thread(ORG, thread_id(1))
+    assert opened.generation == 1
+    assert await read_all(again, opened) == [message(each, "x" * 99) for each in (2, 3)]
+    assert list(check(there)) == []
