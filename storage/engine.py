@@ -218,9 +218,8 @@ class Storage:
         found = record_log.read_now(places, cut)
         if found is not None:
             return found
-        reading = self._loop.run_in_executor(self._readers, record_log.read, places, cut)
-        reading.add_done_callback(lambda _: self._descriptors.trim())
-        return reading
+        self._descriptors.trim()
+        return self._loop.run_in_executor(self._readers, record_log.read, places, cut)
 
     def read_page(
         self, record_log: RecordLog, positions: range, cut: Cut = payload

@@ -55,7 +55,7 @@ FOUND_BY = {
     "let_a_log_that_is_owed_lines_take_more": Way(0, "writes_fail"),
     "free_a_segment_that_files_are_owed_lines_of": Way(2, "writes_fail"),
     "recover_a_file_with_frames_of_another_generation": Way(3),
-    "recover_a_missing_file_with_frames_of_every_generation": Way(690, "copied"),
+    "recover_a_missing_file_with_frames_of_every_generation": Way(4885, "copied"),
     "open_a_generation_whose_name_may_not_last": Way(43, "killed_at_a_new_name_then_cut", Askers),
     "rename_a_generation_that_may_not_last": Way(11),
     "rename_a_generation_without_the_last_lines": Way(3),
