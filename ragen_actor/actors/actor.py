@@ -141,7 +141,6 @@ class Actor:
 
     def _activate(self) -> None:
         self.state = State.ACTIVE
-        self._tend()  # What the log takes counts from here on.
         self._drain()
 
     def _drain(self) -> None:

@@ -58,6 +58,7 @@ class CatalogActor(Actor):
         """Begin to answer."""
         self.log = log
         self._newest_key = log.index.last_key
+        self._tend()
         self._activate()
 
     def holds(self, thread_id: str) -> bool:

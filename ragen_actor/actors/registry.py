@@ -186,6 +186,7 @@ class Registry:
             return
         catalog.activate(opened)
         self._touch(catalog)
+        self._book(catalog)
 
     async def _activate_thread(self, organisation: _Organisation, actor: ThreadActor) -> None:
         thread_id = actor.thread_id
@@ -200,6 +201,7 @@ class Registry:
             opened.sealed |= any(read_page(entry).sealed)
             actor.activate(opened, organisation.catalog.log)
             self._touch(actor)
+            self._book(actor)
 
     def _adopt(self, org: str, thread_id: str, opened: ThreadLog) -> None:
         """Keep a new thread resident: whoever created it will write to it next."""
@@ -282,8 +284,6 @@ class Registry:
         idle = [actor for actor in self._oldest(_SWEPT_MAX) if actor.used_at < horizon]
         for actor in idle:
             self._passivate(actor)
-        if self.resident_bytes > self._limits.resident_bytes_max:
-            self._make_room()  # Whoever had to leave may have been busy.
         pause = _SWEEP_SECONDS if len(idle) < _SWEPT_MAX else _SWEEP_SOON_SECONDS
         self._sweeper = self._loop.call_later(pause, self._sweep)
 

@@ -78,6 +78,8 @@ class ThreadActor(Entry):
         self._catalog = catalog
         # The thread's own creation time is in its key: no message is older than that.
         self._last_ms = max(log.index.last_ms, self._key >> 16)
+        if log.index.records:
+            self._tend()
         self._activate()
 
     def _may_begin(self, command: Command) -> bool:
