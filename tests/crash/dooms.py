@@ -44,9 +44,5 @@ def killed_before_an_old_sidecar_goes(seed: int) -> list[Doom]:
     return [Doom(1 + 7 * seed % 60, "before draft.Draft.take_name.unlink")]
 
 
-def cut_when_the_journal_was_cleared(seed: int) -> list[Doom]:
-    return [Doom(40 + 7 * seed % 90, "after journal._zero.sync", power=True)]
-
-
 def copied(seed: int) -> list[Doom]:
     return [Doom(copied=True), Doom(20 + 7 * seed % 90, power=seed % 2 > 0)]

@@ -69,7 +69,7 @@ FOUND_BY = {
     "write_a_sidecar_that_is_ahead_of_its_log": Way(1),
     "remove_a_file_before_its_tombstone_is_durable": Way(1),
     "leave_what_was_deleted_in_the_journal": _asked(36),
-    "clear_segments_that_are_in_use": Way(193, "cut_when_the_journal_was_cleared", Askers),
+    "clear_segments_that_are_in_use": _asked(193),
     "start_a_copy_as_if_it_were_the_original": Way(100, "copied"),
     "leave_half_made_threads_in_a_copy": Way(314, "copied"),
     "let_an_actor_go_while_it_writes": _asked(2),
