@@ -17,7 +17,7 @@ from storage.durable import Disk
 from storage.index import ENTRY_BYTES, Index
 from storage.reader import Cut, Place, Reader
 from storage.record import ADDS, HEADER, checksum, encode, payload
-from storage.sidecar_file import NO_SIDECAR
+from storage.sidecar_file import NO_SIDECAR, Extent, Section, pack
 
 _HEADER_BYTES = 512
 _RESIDENT_BYTES = 1024
@@ -177,6 +177,17 @@ class RecordLog:
         index.apply(append.kind, append.key, append.offset, len(line))
         if append.ms > index.last_ms:
             index.last_ms = append.ms
+
+    def section(self, behind: Extent = NO_SIDECAR) -> Section:
+        """Return what a sidecar that has come so far lacks, as it is now."""
+        return pack(
+            self.index,
+            generation=self.generation,
+            covered=self.end,
+            last_offset=self.last_offset,
+            last_line=self.last_line,
+            behind=behind,
+        )
 
     def hold(self, quiet: Callable[[], None]) -> None:
         """Let nothing new begin, and call `quiet` once nothing is on its way."""

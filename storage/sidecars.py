@@ -9,7 +9,7 @@ from functools import partial
 
 from storage.durable import Disk
 from storage.record_log import RecordLog
-from storage.sidecar_file import NO_SIDECAR, SECTIONS_MAX, SIDECAR_RECORDS, Extent, Section, pack
+from storage.sidecar_file import NO_SIDECAR, SECTIONS_MAX, SIDECAR_RECORDS, Extent, Section
 
 log = logging.getLogger(__name__)
 
@@ -48,14 +48,7 @@ class Sidecars:
             return
         record_log.saving = True
         index, before = record_log.index, record_log.sidecar
-        section = pack(
-            index,
-            generation=record_log.generation,
-            covered=record_log.end,
-            last_offset=record_log.last_offset,
-            last_line=record_log.last_line,
-            behind=before if before.takes(index) else NO_SIDECAR,
-        )
+        section = record_log.section(before if before.takes(index) else NO_SIDECAR)
         # Until it is known to be there nothing goes behind it, and if it fails nothing ever will.
         unknown = Extent(SECTIONS_MAX, len(index.keys), index.records)
         record_log.sidecar = unknown

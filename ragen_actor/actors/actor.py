@@ -8,12 +8,14 @@ from enum import Enum, auto
 
 import msgspec
 
+from ragen_actor import schema
+from ragen_actor.actors import sealed
 from ragen_actor.actors.commands import Command, Compact
 from ragen_actor.actors.mailbox import Envelope, Mailbox, Reply
 from ragen_actor.actors.seam import translated, worded
 from ragen_actor.actors.world import World
 from ragen_actor.errors import RagenError, Unavailable
-from storage import Cut, Place, RecordLog, StorageError, payload
+from storage import Cut, Place, RecordLog, StorageError, payload, whole
 from storage.append import Append
 
 _TENDED_EVERY = 64
@@ -45,7 +47,7 @@ class Actor:
     """
 
     __slots__ = (
-        "_draining",
+        "_beginning",
         "_loop",
         "_tended",
         "accounted_bytes",
@@ -65,7 +67,7 @@ class Actor:
         self.used_at = 0.0
         self.accounted_bytes = 0
         self._loop = asyncio.get_running_loop()
-        self._draining = False
+        self._beginning = False
         self._tended = 0
 
     @property
@@ -101,18 +103,14 @@ class Actor:
         envelope = Envelope(command, reply)
         if (
             mailbox.waiting
-            or self._draining
+            or self._beginning
             or self.state is not State.ACTIVE
             or not self._may_begin(command)
         ):
             mailbox.waiting.append(envelope)
             self._drain()
             return
-        self._draining = True
-        try:
-            self._try(envelope)
-        finally:
-            self._draining = False
+        self._try(envelope)
         if mailbox.waiting:
             self._drain()
 
@@ -145,24 +143,25 @@ class Actor:
 
     def _drain(self) -> None:
         """Begin every command that may begin now, in the order in which they came."""
-        if self._draining:
+        if self._beginning:
             return
-        self._draining = True
         waiting = self.mailbox.waiting
         while waiting and self.state is State.ACTIVE and self._may_begin(waiting[0].command):
             envelope = waiting.popleft()
             if envelope.reply.done():
                 continue
             self._try(envelope)
-        self._draining = False
 
     def _try(self, envelope: Envelope) -> None:
         """Begin a command; whatever goes wrong is the asker's answer, and its end."""
         self.mailbox.begun += 1
+        self._beginning = True
         try:
             self._begin(envelope)
         except Exception as error:
             self._fail(envelope, worded(error, type(envelope.command).__name__))
+        finally:
+            self._beginning = False
 
     def _may_begin(self, command: Command) -> bool:
         """Tell whether nothing on its way forbids a command to be checked and planned now."""
@@ -221,16 +220,25 @@ class Actor:
         """
         self._await(envelope, source, self.world.storage.read(source, (place,), cut), then)
 
-    def _read_page(
-        self,
-        envelope: Envelope,
-        positions: range,
-        then: Callable[[list[bytes]], None],
-        cut: Cut = payload,
+    def _answer_page(
+        self, envelope: Envelope, positions: range, *, more: bool, is_sealed: bool
     ) -> None:
-        """Go on with the objects at these positions of the log's index, as `_read` does."""
+        """Answer with the objects at these positions of the log's index, as `_read` does.
+
+        Args:
+            envelope: Who asked.
+            positions: In the order asked for.
+            more: Whether more lie in the direction of travel.
+            is_sealed: Whether what is sealed goes with them.
+        """
+        cut: Cut = payload
+        render: Callable[[list[bytes], bool], bytes] = schema.render_page
+        if is_sealed:
+            cut, render = whole, sealed.render_page
         found = self.world.storage.read_page(self.log, positions, cut)
-        self._await(envelope, self.log, found, then)
+        self._await(
+            envelope, self.log, found, lambda objects: self._answer(envelope, render(objects, more))
+        )
 
     def _await(
         self,

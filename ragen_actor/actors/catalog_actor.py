@@ -12,13 +12,12 @@ from ragen_actor.actors import commands, sealed
 from ragen_actor.actors.actor import Actor
 from ragen_actor.actors.commands import Command
 from ragen_actor.actors.mailbox import Envelope
-from ragen_actor.actors.paging import Render, page
+from ragen_actor.actors.paging import page
 from ragen_actor.actors.turns import sealed_turn, thread_too_long, too_long, turn
 from ragen_actor.actors.world import World
 from ragen_actor.errors import ThreadNotFound
 from storage import (
     CatalogLog,
-    Cut,
     LogHeader,
     RecordError,
     ThreadLog,
@@ -93,19 +92,11 @@ class CatalogActor(Actor):
     def _list(
         self, envelope: Envelope, command: commands.ListThreads | sealed.ListSealedThreads
     ) -> None:
-        cut: Cut = payload
-        render: Render = schema.render_page
-        if isinstance(command, sealed.ListSealedThreads):
-            cut, render = whole, sealed.render_page
         positions, more = page(
             self.log, command.query, schema.thread_key, self.world.page_bytes_max
         )
-        self._read_page(
-            envelope,
-            positions,
-            lambda found: self._answer(envelope, render(found, more)),
-            cut,
-        )
+        is_sealed = isinstance(command, sealed.ListSealedThreads)
+        self._answer_page(envelope, positions, more=more, is_sealed=is_sealed)
 
     def _create(
         self, envelope: Envelope, command: commands.CreateThread | sealed.CreateSealedThread

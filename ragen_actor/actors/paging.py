@@ -8,9 +8,6 @@ from ragen_actor import schema
 from ragen_actor.errors import InvalidRequest
 from storage import RecordLog
 
-Render = Callable[[list[bytes], bool], bytes]
-"""Makes a page of what was read, and of whether more follows."""
-
 
 def page(
     source: RecordLog,

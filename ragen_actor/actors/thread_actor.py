@@ -12,19 +12,17 @@ from ragen_actor.actors import commands, sealed
 from ragen_actor.actors.commands import Command
 from ragen_actor.actors.entry import THREAD, Entry
 from ragen_actor.actors.mailbox import Envelope
-from ragen_actor.actors.paging import Render, page
+from ragen_actor.actors.paging import page
 from ragen_actor.actors.turns import after_message_change, sealed_turn, too_long, turn
 from ragen_actor.actors.world import World
 from ragen_actor.errors import MessageNotFound, ThreadNotFound
 from storage import (
     CatalogLog,
-    Cut,
     Place,
     RecordError,
     ThreadLog,
     Tombstone,
     halves,
-    payload,
     whole,
 )
 
@@ -143,21 +141,13 @@ class ThreadActor(Entry):
     def _list(
         self, envelope: Envelope, command: commands.ListMessages | sealed.ListSealedMessages
     ) -> None:
-        cut: Cut = payload
-        render: Render = schema.render_page
-        if isinstance(command, sealed.ListSealedMessages):
-            cut, render = whole, sealed.render_page
         query = command.query
         positions, more = page(self.log, query, schema.message_sequence, self.world.page_bytes_max)
         if query.run_id is not None:
             # Turns stored by hand belong to no run, and there are no others yet.
             positions, more = range(0), False
-        self._read_page(
-            envelope,
-            positions,
-            lambda found: self._answer(envelope, render(found, more)),
-            cut,
-        )
+        is_sealed = isinstance(command, sealed.ListSealedMessages)
+        self._answer_page(envelope, positions, more=more, is_sealed=is_sealed)
 
     def _get(
         self, envelope: Envelope, command: commands.GetMessage | sealed.GetSealedMessage

@@ -15,7 +15,6 @@ from storage.datadir import catalog_path, thread_path
 from storage.descriptors import Descriptors
 from storage.durable import Disk
 from storage.loading import load
-from storage.sidecar_file import pack
 from tests.storage.samples import ORG, append, commit, created, message, only_id, thread, thread_id
 
 Contents = dict[int, bytes | None]
@@ -187,13 +186,7 @@ def test_a_damaged_log_takes_no_other_log_down(subject: Subject, data_dir: Path)
 def test_a_sidecar_with_any_byte_flipped_or_missing_is_made_anew(subject: Subject) -> None:
     truth = subject.serve()
     log = subject.load()
-    sidecar = pack(
-        log.index,
-        generation=log.generation,
-        covered=log.end,
-        last_offset=log.last_offset,
-        last_line=log.last_line,
-    ).seal()[0]
+    sidecar = log.section().seal()[0]
     place = subject.disk.root / log.sidecar_path
     place.write_bytes(sidecar)
     assert subject.load().sidecar.records == log.index.records, "the sidecar is used"

@@ -15,7 +15,7 @@ from storage.durable import Disk
 from storage.loading import load
 from storage.record import DATA_AT, LINE_BYTES_MAX, encode
 from storage.scan import lines
-from storage.sidecar_file import SIDECAR_RECORDS, pack
+from storage.sidecar_file import SIDECAR_RECORDS
 from tests.storage.samples import ORG, message, only_id, thread, thread_id
 
 HEADER = encode("h", 0, b'{"id":"%b","org":"acme"}' % thread_id(1).encode())
@@ -240,15 +240,7 @@ def test_a_sidecar_that_does_not_fit_its_log_is_ignored(bench: Bench, what: str)
 
 
 def save(bench: Bench, log: RecordLog, *, flip: bool = False) -> None:
-    data = bytearray(
-        pack(
-            log.index,
-            generation=log.generation,
-            covered=log.end,
-            last_offset=log.last_offset,
-            last_line=log.last_line,
-        ).seal()[0]
-    )
+    data = bytearray(log.section().seal()[0])
     data[40] ^= flip
     (bench.disk.root / log.sidecar_path).write_bytes(data)
 
