@@ -10,6 +10,7 @@ import pytest
 from ragen_actor import schema
 from ragen_actor.errors import InvalidRequest, OutcomeUnknown, ThreadNotFound, Unavailable
 from storage import Options
+from storage.index import ENTRY_BYTES
 from tests.actors.house import NOW, House, done, opened, refused, until
 from tests.storage.fragile_disk import FragileDisk, Held, failing
 
@@ -204,3 +205,16 @@ async def test_a_thread_that_is_longer_than_a_line_is_a_fault_of_the_request(
         assert error.param == "tool_resources"
     await done(house.modify(thread, title="goes on"))
     assert await listed(house) == [thread]
+
+
+async def test_a_catalogue_that_grows_gets_its_sidecar_and_is_booked(
+    options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.sidecars.SIDECAR_RECORDS", 64)
+    async with opened(options) as house:
+        for _ in range(200):
+            await house.thread()
+        assert options.data_dir.joinpath("orgs/acme/catalog.idx").exists()
+        registry = house.registry
+        taken = sum(actor.memory_bytes for actor in registry._by_use)
+        assert taken - 64 * ENTRY_BYTES <= registry.resident_bytes <= taken

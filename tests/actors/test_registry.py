@@ -144,9 +144,11 @@ async def test_what_a_woken_log_takes_is_booked_though_it_is_only_read(options: 
     async with opened(options) as house:
         threads = [await house.thread(*["text"] * 300) for _ in range(4)]
     async with opened(options) as house:
+        registry = house.registry
+        await done(house.list_threads())
+        assert registry.resident_bytes == sum(actor.memory_bytes for actor in registry._by_use)
         for thread in threads:
             assert len(await house.texts(thread)) == 100
-            registry = house.registry
             taken = sum(actor.memory_bytes for actor in registry._by_use)
             assert registry.resident_bytes == taken
         assert registry.resident_bytes > 4 * 300 * 24

@@ -17,6 +17,7 @@ from tests.storage.conftest import SEGMENT_BYTES
 from tests.storage.fragile_disk import FragileDisk, Held, failing
 from tests.storage.samples import (
     ORG,
+    SECONDS_MAX,
     append,
     crashed,
     created,
@@ -55,6 +56,20 @@ async def log(storage: Storage, catalog: CatalogLog) -> ThreadLog:
 
 def texts(found: list[bytes]) -> list[str]:
     return [data.split(b'"')[7].decode() for data in found]
+
+
+async def test_what_nobody_foresaw_on_the_committers_thread_is_told_and_does_not_stop_it(
+    storage: Storage, log: ThreadLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("storage.batch_writer.BatchWriter.write", lambda *arguments: 1 / 0)
+        async with asyncio.timeout(SECONDS_MAX):
+            with pytest.raises(WriteFailed, match="ZeroDivisionError"):
+                await append(storage, log, "lost")
+    assert storage.trouble is not None
+    await append(storage, log, "kept")
+    assert storage.trouble is None
+    assert texts(await read_all(storage, log)) == ["hello", "kept"]
 
 
 # The journal's own write.
