@@ -141,10 +141,7 @@ class Registry:
 
     def _tell(self, actor: Actor, command: CatalogCommand | ThreadCommand, reply: Reply) -> None:
         actor.tell(command, reply)
-        if actor in self._by_use:
-            actor.used_at = self._loop.time()
-            self._by_use.move_to_end(actor)
-        elif actor.state is not State.STOPPED:
+        if actor.state is not State.STOPPED:
             self._touch(actor)
 
     def _organisation(self, org: str) -> _Organisation:
