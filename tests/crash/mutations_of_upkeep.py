@@ -16,7 +16,6 @@ from storage import (
     opening,
     recovery,
     sidecar_file,
-    sidecars,
 )
 from storage.append import Append, Done
 from storage.compaction import Compactor, Rewrite
@@ -119,11 +118,13 @@ def let_a_section_go_behind_a_sidecar_whose_log_has_changed(patch: pytest.Monkey
 
 
 def write_a_sidecar_that_is_ahead_of_its_log(patch: pytest.MonkeyPatch) -> None:
-    def pack(columns: Any, **named: Any) -> sidecar_file.Section:
-        columns.last_key += 1
-        return sidecar_file.pack(columns, **named)
+    original = RecordLog.section
 
-    patch.setattr(sidecars, "pack", pack)
+    def section(self: RecordLog, *behind: Any) -> sidecar_file.Section:
+        true = original(self, *behind)
+        return true._replace(head=true.head._replace(last_key=true.head.last_key + 1))
+
+    patch.setattr(RecordLog, "section", section)
 
 
 def remove_a_file_before_its_tombstone_is_durable(patch: pytest.MonkeyPatch) -> None:
