@@ -64,6 +64,11 @@ class Index:
         return self.find(key) is not None
 
     @property
+    def only_grew(self) -> bool:
+        """Tell whether each line of the log is a live record's: none was changed or deleted."""
+        return self.records == len(self.keys)
+
+    @property
     def columns(self) -> tuple[array[int], ...]:
         """What makes up the entries."""
         return self.keys, self.offsets, self.lengths, self.chains
