@@ -12,6 +12,7 @@ from aiohttp.http_exceptions import BadHttpMessage
 
 from ragen_actor.web.fast_path import FastPath
 from ragen_actor.web.gate import Gate
+from ragen_actor.web.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,11 @@ class Connection(web.RequestHandler):
         "_fast",
         "_gate",
         "_keepalive_seconds",
+        "_keeps_open",
         "_later",
         "_left",
+        "_outbox",
+        "_rendered",
         "_unread",
         "_unread_since",
         "body_since",
@@ -48,15 +52,25 @@ class Connection(web.RequestHandler):
     )
 
     def __init__(
-        self, server: web.Server, gate: Gate, *, keepalive_timeout: float, **options: Any
+        self,
+        server: web.Server,
+        gate: Gate,
+        outbox: Outbox,
+        *,
+        keepalive_timeout: float,
+        **options: Any,
     ) -> None:
         super().__init__(server, keepalive_timeout=keepalive_timeout, **options)
         self._gate = gate
         self._keepalive_seconds = keepalive_timeout
         self._fast = FastPath(gate, self)
+        self._outbox = outbox
+        # The fast path's answer, until it is written.
+        self._rendered = b""
+        self._keeps_open = True
         # Bytes that the framework lacks to the end of its last request; -1 where nobody knows.
         self._left = 0
-        # What came while the fast path was busy or the client did not read.
+        # What came while a request was being answered or the client did not read.
         self._later = b""
         self._ended: asyncio.Future[None] | None = None
         self.head_since = 0.0
@@ -106,7 +120,7 @@ class Connection(web.RequestHandler):
         """Take in bytes, on the fast path if they fit there."""
         if self.held is not None:
             self.held += data
-        elif self._fast.busy or (self._later and data):
+        elif self._is_answering or (self._later and data):
             self._later += data
             if self.transport is not None:
                 self.transport.pause_reading()
@@ -132,19 +146,31 @@ class Connection(web.RequestHandler):
         self._give(rest)
 
     def send(self, rendered: bytes, *, keeps_open: bool) -> None:
-        """Write an answer of the fast path's."""
+        """Have an answer of the fast path's written, with all others of this turn."""
+        self._rendered = rendered
+        self._keeps_open = keeps_open
+        self._outbox.put(self)
+
+    def write(self) -> None:
+        """Write the answer, and go on with the connection or end it."""
+        rendered, self._rendered = self._rendered, b""
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
         if self.transport is None or self.transport.is_closing():
             return
         self.transport.write(rendered)
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_seconds
-        if not keeps_open:
+        if not self._keeps_open:
             self.force_close()
         elif self.writing_paused:
             self.transport.pause_reading()
         elif self._later:
             self._loop.call_soon(self._go_on)
+
+    @property
+    def _is_answering(self) -> bool:
+        """Tell whether the fast path has a request that is not answered, or not written yet."""
+        return self._fast.busy or bool(self._rendered)
 
     def resume_writing(self) -> None:
         """Go on when the client has read what it was sent."""
@@ -153,7 +179,7 @@ class Connection(web.RequestHandler):
 
     def _go_on(self) -> None:
         """Take in what had to wait."""
-        if self._fast.busy or self.transport is None or not self._is_idle():
+        if self._is_answering or self.transport is None or not self._is_idle():
             return
         later, self._later = self._later, b""
         self.transport.resume_reading()
@@ -179,14 +205,14 @@ class Connection(web.RequestHandler):
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:
         """End the connection, after the answer to a request in hand."""
-        if self._fast.busy:
+        if self._is_answering:
             self._ended = self._loop.create_future()
             await asyncio.wait({self._ended}, timeout=timeout)
         await super().shutdown(timeout)
 
     def _process_keepalive(self) -> None:
         """End the connection if it has been idle for long."""
-        if self._fast.busy or self._fast.held:
+        if self._is_answering or self._fast.held:
             self._next_keepalive_close_time = self._loop.time() + self._keepalive_seconds
         super()._process_keepalive()
 

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from ragen_actor.web.connection import Connection
 from ragen_actor.web.gate import Gate
+from ragen_actor.web.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class ApiServer(web.Server):
         self.gate = gate
         self._connections_max = connections_max
         self._served: set[web.RequestHandler] = set()
+        self._outbox = Outbox(self._loop, self._served)
         self._waiting: dict[Connection, asyncio.Transport] = {}
         self._header_seconds_max = header_seconds_max
         self._keepalive_seconds = keepalive_seconds
@@ -59,6 +61,7 @@ class ApiServer(web.Server):
         return Connection(
             self,
             self.gate,
+            self._outbox,
             loop=self._loop,
             keepalive_timeout=self._keepalive_seconds,
             access_log=None,

@@ -26,7 +26,7 @@ class Line(Protocol):
     peer: str | None
 
     def send(self, rendered: bytes, *, keeps_open: bool) -> None:
-        """Write an answer, then go on with the connection or end it."""
+        """Have an answer written; the connection then goes on, or ends."""
 
 
 class FastPath:

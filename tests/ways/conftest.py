@@ -17,8 +17,12 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
 
 @pytest.fixture
 async def home(keys: Keys) -> AsyncIterator[House]:
-    """A server without sockets, with the default configuration."""
+    """A server without sockets, with the default configuration, and clients that are silent.
+
+    It has enough of them to write its answers at the end of each turn.
+    """
     async with house(keys) as opened:
+        await opened.crowd()
         yield opened
 
 
@@ -28,5 +32,6 @@ def in_home(keys: Keys) -> Iterator[InHome]:
     with asyncio.Runner() as runner:
         opening = house(keys)
         opened = runner.run(opening.__aenter__())
+        runner.run(opened.crowd())
         yield lambda meet: runner.run(meet(opened))
         runner.run(opening.__aexit__(None, None, None))

@@ -102,6 +102,11 @@ class House:
         await turns(5)
         return Line(connection, transport)
 
+    async def crowd(self) -> None:
+        """Connect so many clients that answers wait for each other."""
+        for _ in range(8):
+            await self.line()
+
     async def framework_line(self) -> Line:
         """Connect a client that the framework serves for good, as its first request was unusual."""
         line = await self.line()

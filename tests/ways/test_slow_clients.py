@@ -208,6 +208,7 @@ async def test_a_stopping_server_does_not_wait_for_a_client_that_has_left(
 ) -> None:
     line = await home.line()
     await line.send(append(home))
+    home.server.pre_shutdown()
     stopping = asyncio.create_task(home.server.shutdown(1000.0))
     await turns()
     line.transport.close()
