@@ -7,13 +7,10 @@ they come at once and not one by one as each is rendered.
 
 from __future__ import annotations
 
-import logging
 from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import Sized
 from typing import Protocol
-
-log = logging.getLogger(__name__)
 
 _FEW = 4
 """Up to so many connections have too few answers a turn to make up for one more turn."""
@@ -50,8 +47,9 @@ class Outbox:
 
     def _empty(self) -> None:
         lines = self._lines
-        while lines:
-            try:
+        try:
+            while lines:
                 lines.popleft().write()
-            except Exception:
-                log.exception("an answer was not written")
+        finally:
+            if lines:  # One of them failed, which the loop tells; the others go on.
+                self._loop.call_soon(self._empty)
