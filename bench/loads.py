@@ -25,6 +25,8 @@ CREATE = Request("POST", "/v1/threads", "{}")
 CREATE_WITH_TWO = Request("POST", "/v1/threads", json.dumps({"messages": [json.loads(TURN)] * 2}))
 COPIED = "append, 64 connections, 64 threads"
 """The load that is also put on the server while its directory is copied."""
+CREATED = "create a thread"
+"""The load that is also put on a bare handler which makes a file for each request."""
 
 APPEND_GOALS = {64: 0.85, 16: 0.60}
 APPEND_TIMES_SQLITE = {64: 1.5}
@@ -72,7 +74,7 @@ def _all(plan: Plan) -> tuple[Load, ...]:
     chosen = random.Random(4)
     return (
         *_appends(),
-        Load("create a thread", (CREATE,), READERS, CREATE_GOAL),
+        Load(CREATED, (CREATE,), READERS, CREATE_GOAL),
         Load("create a thread with 2 messages", (CREATE_WITH_TWO,), READERS, CREATE_GOAL),
         Load("list 20 of 100 messages", tuple(map(first_page, SHORT)), READERS, LIST_GOAL),
         Load("list 20 of 100, deep cursor", _deep(SHORT, SHORT_MESSAGES), READERS, LIST_GOAL),

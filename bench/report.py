@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bench.loads import CREATED
 from bench.rounds import Rounds, Spread
 from bench.servers import BARE, OURS, SQLITE
 from bench.starting import Starts
@@ -155,7 +156,25 @@ def _limits(findings: Findings) -> list[list[str]]:
                 _met(times.median <= COPIED_TIMES_MAX),
             ]
         )
+    if rounds.file_rates:
+        rows.append(_floor_row(rounds))
     return rows + (_start_rows(starts) if starts is not None else [])
+
+
+def _floor_row(rounds: Rounds) -> list[str]:
+    """Return what a file for each thread leaves of the bare handler's rate."""
+    measured = rounds.measured[CREATED]
+    times, of_it = (
+        [each.rate / files for files, each in zip(rounds.file_rates, measured[name], strict=False)]
+        for name in (BARE, OURS)
+    )
+    return [
+        "a bare handler that also makes a small file for each request and does not sync it, of "
+        f"the bare handler; a create comes to {_spread(Spread.of(of_it))} of that",
+        _spread(Spread.of([1 / each for each in times])),
+        "",
+        "",
+    ]
 
 
 def _start_rows(starts: Starts) -> list[list[str]]:

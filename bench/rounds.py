@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.bare import FILE_PATH
 from bench.disk import JournalFile, copied
-from bench.loads import COPIED
+from bench.loads import COPIED, CREATED
 from bench.servers import BARE, Server
 from bench.touching import send_all
 from bench.wrk import Load, Measured, run
@@ -48,6 +49,7 @@ class Rounds:
         calm_p99_ms: Of `COPIED`, in rounds without a copy.
         copied_p99_ms: Of the same load in the same rounds, while the directory was copied.
         copies: Made meanwhile.
+        file_rates: Requests a second of a bare handler that makes a file for each.
     """
 
     measured: dict[str, dict[str, list[Measured]]] = field(default_factory=dict)
@@ -56,6 +58,7 @@ class Rounds:
     calm_p99_ms: list[float] = field(default_factory=list)
     copied_p99_ms: list[float] = field(default_factory=list)
     copies: int = 0
+    file_rates: list[float] = field(default_factory=list)
 
     def ratio(self, load: str, server: str, to: str) -> Spread:
         """Compare two servers' rates under a load, round by round."""
@@ -126,6 +129,8 @@ def play(where: Field, loads: Sequence[Load], count: int) -> Rounds:
                         rounds.alone_ms.append(measured.p50_ms)
                 if load.name == COPIED:
                     _copy(where, load, rounds)
+                if load.name == CREATED:
+                    rounds.file_rates.append(_make_files(where, load))
     except KeyboardInterrupt:
         rounds.cut()
         if not rounds.count:
@@ -159,6 +164,16 @@ def _one(where: Field, server: Server, load: Load, seconds: int) -> Measured:
         return run(server, fitting, seconds, where.folder)
     finally:
         server.pause()
+
+
+def _make_files(where: Field, load: Load) -> float:
+    """Return the rate of the bare handler when each request makes a file."""
+    (bare,) = (each for each in where.servers if each.name == BARE)
+    bare.resume()
+    try:
+        return run(bare, load.for_bare(FILE_PATH), where.seconds, where.folder).rate
+    finally:
+        bare.pause()
 
 
 def _copy(where: Field, load: Load, rounds: Rounds) -> None:

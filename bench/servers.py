@@ -126,8 +126,9 @@ class Server:
 
 @contextmanager
 def bare(folder: Path) -> Iterator[Server]:
-    """Run the bare handler."""
-    with _running(BARE, [sys.executable, "-m", "bench.bare"], folder) as server:
+    """Run the bare handler; the files that it makes are put into the folder."""
+    command = [sys.executable, "-m", "bench.bare"]
+    with _running(BARE, command, folder, (str(folder / "files"),)) as server:
         yield server
 
 

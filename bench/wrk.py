@@ -54,9 +54,9 @@ class Load:
     def writes(self) -> bool:
         return any(each.method != "GET" for each in self.requests)
 
-    def for_bare(self) -> Load:
-        """Return the same methods and bodies for the one path of the bare handler."""
-        requests = tuple(each._replace(path=bare.PATH) for each in self.requests)
+    def for_bare(self, path: str = bare.PATH) -> Load:
+        """Return the same methods and bodies for a path of the bare handler."""
+        requests = tuple(each._replace(path=path) for each in self.requests)
         return Load(self.name, requests, self.connections)
 
 

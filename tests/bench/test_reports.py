@@ -7,7 +7,7 @@ import pytest
 
 from bench import growth_report, plot, readme, report, soak
 from bench.growth_report import FLAT, LINEAR, Group, Series
-from bench.loads import COPIED, Plan, loads
+from bench.loads import COPIED, CREATED, Plan, loads
 from bench.plot import Curve, Panel
 from bench.rounds import Rounds, Spread
 from bench.servers import BARE, OURS, SQLITE
@@ -76,6 +76,19 @@ def test_the_report_says_of_each_goal_whether_it_was_met() -> None:
 def test_a_ratio_below_its_goal_is_not_met() -> None:
     said = rows(report.render(findings([800], [1000]), "2026-01-02", MACHINE))
     assert said[COPIED][3] == "**no**"
+
+
+def test_a_create_is_also_compared_to_a_handler_that_makes_files() -> None:
+    found = findings([900], [1000])
+    found.rounds.measured[CREATED] = {
+        OURS: [measured(400), measured(40)],
+        BARE: [measured(1000), measured(100)],
+    }
+    found.rounds.file_rates = [500, 50]
+    said = rows(report.render(found, "2026-01-02", MACHINE))
+    name, floor, *_ = next(row for row in said.values() if "makes a small file" in row[0])
+    assert floor == "**0.50** (0.50 to 0.50)"
+    assert "comes to **0.80** (0.80 to 0.80) of that" in name
 
 
 def test_few_threads_say_nothing_of_the_memory_of_each() -> None:
