@@ -109,6 +109,11 @@ class Connection(web.RequestHandler):
             self.on_lost()
         super().connection_lost(exc)
 
+    def eof_received(self) -> None:
+        """Write what is ready for a client that sends no more: the connection ends with this."""
+        self.write()
+        super().eof_received()
+
     def serve(self) -> None:
         """Go on with what was sent while there was no room."""
         held, self.held = self.held, None
@@ -152,8 +157,10 @@ class Connection(web.RequestHandler):
         self._outbox.put(self)
 
     def write(self) -> None:
-        """Write the answer, and go on with the connection or end it."""
+        """Write the answer if there is one, and go on with the connection or end it."""
         rendered, self._rendered = self._rendered, b""
+        if not rendered:
+            return
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
         if self.transport is None or self.transport.is_closing():

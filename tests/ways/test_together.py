@@ -87,6 +87,15 @@ async def test_a_connection_that_is_shut_down_writes_its_answer_first(home: Hous
     assert line.closed
 
 
+async def test_a_client_that_sends_no_more_gets_what_is_ready(home: House) -> None:
+    line = await home.line()
+    line.connection.data_received(get(home))
+    line.connection.eof_received()
+    assert len(line.answers) == 1
+    await turns()
+    assert len(line.answers) == 1
+
+
 async def test_an_answer_that_is_the_last_is_written_before_the_connection_closes(
     home: House,
 ) -> None:
