@@ -59,9 +59,11 @@ class Run(NamedTuple):
 
 
 def find(index: Index, low: int, high: int) -> Run | None:
-    """Return the run of the entries at the positions from `low` to `high`; None if it is none.
+    """Return the run of the entries at the positions from `low` to `high`.
 
-    Where the line in front of it is not that of the entry before, it will not prove sound.
+    Returns:
+        None if it is none, and where the line in front of it is not that of the entry before: what
+        the chain is there is not known.
     """
     lengths = index.lengths[low : high + 1]
     start, end = index.offsets[low], index.offsets[high] + lengths[-1]
@@ -69,5 +71,7 @@ def find(index: Index, low: int, high: int) -> Run | None:
         offsets = index.offsets[low : high + 1].tolist()
         # Lines never overlap: if they rise and are as long as what they span, nothing lies between.
         if end - start != sum(lengths) or offsets != sorted(offsets):
+            return None
+        if low and index.offsets[low - 1] + index.lengths[low - 1] != start:
             return None
     return Run(start, end, lengths, index.chains[low - 1] if low else 0, index.chains[high])

@@ -188,6 +188,8 @@ class Connection(web.RequestHandler):
         """Take in what had to wait."""
         if self._is_answering or self.transport is None or not self._is_idle():
             return
+        if self.transport.is_closing():
+            return  # Nobody would get the answers.
         later, self._later = self._later, b""
         self.transport.resume_reading()
         if later:

@@ -185,7 +185,8 @@ def test_a_run_is_lines_that_tile_what_they_span(steps: list[tuple[str, int, int
     for low in range(len(index)):
         for high in range(low, len(index)):
             places = list(zip(index.offsets, index.lengths, strict=True))[low : high + 1]
-            tile = all(a + length == b for (a, length), (b, _) in pairwise(places))
+            before = (index.offsets[low - 1], index.lengths[low - 1]) if low else (0, places[0][0])
+            tile = all(a + length == b for (a, length), (b, _) in pairwise([before, *places]))
             found = run.find(index, low, high)
             assert (found is not None) == tile
             if found is not None:

@@ -96,6 +96,17 @@ async def test_a_client_that_sends_no_more_gets_what_is_ready(home: House) -> No
     assert len(line.answers) == 1
 
 
+async def test_nothing_more_is_done_for_a_client_that_gets_no_answer(home: House) -> None:
+    line = await home.line()
+    line.connection.data_received(get(home, 1))
+    line.connection.data_received(get(home, 2))
+    line.connection.eof_received()
+    line.transport.close()
+    await turns()
+    assert len(line.answers) == 1
+    assert len(home.actor.asked) == 1
+
+
 async def test_an_answer_that_is_the_last_is_written_before_the_connection_closes(
     home: House,
 ) -> None:
