@@ -4,8 +4,9 @@
 
 The cap of resident actors is lower than what the threads in use would take, so that they come and
 go all the time, and the threads are so long that the soak makes them little longer: memory has no
-reason to grow, nor the allocator to move what it holds to blocks of other sizes. The first fifth is for reaching that state. Ends
-with 1 if memory, descriptors or p99 rise, if a request failed, or if the data is not sound.
+reason to grow, nor the allocator to move what it holds to blocks of other sizes. The first fifth is
+for reaching that state. Ends with 1 if memory, descriptors or p99 rise, if a request failed, or if
+the data is not sound.
 """
 
 from __future__ import annotations
