@@ -163,15 +163,13 @@ def _limits(findings: Findings) -> list[list[str]]:
 
 def _floor_row(rounds: Rounds) -> list[str]:
     """Return what a file for each thread leaves of the bare handler's rate."""
-    measured = rounds.measured[CREATED]
-    times, of_it = (
-        [each.rate / files for files, each in zip(rounds.file_rates, measured[name], strict=False)]
-        for name in (BARE, OURS)
-    )
+    files, measured = rounds.file_rates, rounds.measured[CREATED]
+    floor = [rate / bare.rate for rate, bare in zip(files, measured[BARE], strict=False)]
+    of_it = [ours.rate / rate for rate, ours in zip(files, measured[OURS], strict=False)]
     return [
         "a bare handler that also makes a small file for each request and does not sync it, of "
         f"the bare handler; a create comes to {_spread(Spread.of(of_it))} of that",
-        _spread(Spread.of([1 / each for each in times])),
+        _spread(Spread.of(floor)),
         "",
         "",
     ]

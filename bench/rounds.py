@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.bare import FILE_PATH
+from bench.bare import FILE_PATH, PATH
 from bench.disk import JournalFile, copied
 from bench.loads import COPIED, CREATED
 from bench.servers import BARE, Server
@@ -130,7 +130,9 @@ def play(where: Field, loads: Sequence[Load], count: int) -> Rounds:
                 if load.name == COPIED:
                     _copy(where, load, rounds)
                 if load.name == CREATED:
-                    rounds.file_rates.append(_make_files(where, load))
+                    bare = next(each for each in where.servers if each.name == BARE)
+                    made = _one(where, bare, load, where.seconds, FILE_PATH)
+                    rounds.file_rates.append(made.rate)
     except KeyboardInterrupt:
         rounds.cut()
         if not rounds.count:
@@ -157,23 +159,13 @@ def _each(where: Field, load: Load, turn: int, seconds: int) -> list[tuple[str, 
     ]
 
 
-def _one(where: Field, server: Server, load: Load, seconds: int) -> Measured:
-    fitting = load.for_bare() if server.name == BARE else load
+def _one(where: Field, server: Server, load: Load, seconds: int, bare_path: str = PATH) -> Measured:
+    fitting = load.for_bare(bare_path) if server.name == BARE else load
     server.resume()
     try:
         return run(server, fitting, seconds, where.folder)
     finally:
         server.pause()
-
-
-def _make_files(where: Field, load: Load) -> float:
-    """Return the rate of the bare handler when each request makes a file."""
-    (bare,) = (each for each in where.servers if each.name == BARE)
-    bare.resume()
-    try:
-        return run(bare, load.for_bare(FILE_PATH), where.seconds, where.folder).rate
-    finally:
-        bare.pause()
 
 
 def _copy(where: Field, load: Load, rounds: Rounds) -> None:
