@@ -80,8 +80,9 @@ async def test_a_client_that_left_takes_no_answer_from_the_others(
 
 async def test_a_connection_that_is_shut_down_writes_its_answer_first(home: House) -> None:
     line = await home.line()
-    line.connection.data_received(get(home))
     line.connection.close()
+    await turns()
+    line.connection.data_received(get(home))
     await line.connection.shutdown(1.0)
     assert len(line.answers) == 1
     assert line.closed
