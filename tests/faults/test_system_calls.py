@@ -5,6 +5,8 @@ strace makes the calls of the running process fail; no part of the server knows 
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.faults.asking import append, create, insist_that_nothing_is_lost, start_a_thread, texts
@@ -31,6 +33,10 @@ checkpoint_seconds = 0.2
 disk_reserve_bytes = 0
 """
 """A checkpoint comes with almost every tick."""
+write_to_few = partial(Writers, creates=0.02, threads_max=8)
+"""To so few threads, whatever the pace, that each file is synced by itself."""
+write_to_many = partial(Writers, creates=0.5)
+"""To so many that one call makes them all durable."""
 
 
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC", "EROFS"])
@@ -70,9 +76,9 @@ def test_a_journal_that_cannot_be_written_is_said_so_until_it_can_be(
 )
 def test_writers_go_on_by_themselves_when_a_fault_is_over(serve: Serve, rule: str) -> None:
     server, ledger = serve(config=EAGER), Ledger()
-    # One call makes everything durable only where many threads were written to.
-    creates = 0.5 if rule.startswith("syncfs") else 0.06
-    with Writers(ledger, server.port, server.key, seed=rule, creates=creates) as writers:
+    write = {"fdatasync": write_to_few, "fsync": write_to_few, "syncfs": write_to_many}
+    start = write.get(rule.partition(":")[0], Writers)
+    with start(ledger, server.port, server.key, seed=rule) as writers:
         writers.wait_for(80)
         with server.faults(rule):
             writers.wait_for(120)
@@ -138,7 +144,7 @@ def test_a_checkpoint_that_fails_is_said_so_and_costs_no_acknowledgement(
 
 def test_no_journal_is_used_again_before_its_files_are_durable(serve: Serve) -> None:
     server, ledger = serve(config=TINY), Ledger()
-    with Writers(ledger, server.port, server.key, seed="full") as writers:
+    with write_to_few(ledger, server.port, server.key, seed="full") as writers:
         writers.wait_for(20)
         with server.faults("fdatasync:error=EIO:when=1+"):
             # Four segments fill up; then commits wait, and are refused at last.
@@ -170,7 +176,7 @@ def test_a_process_that_dies_within_a_call_loses_nothing(serve: Serve, call: str
     server, ledger = serve(config=TINY), Ledger()
     for place in (1, 2, 3) if call in ("fdatasync", "fsync") else (1, 4, 11):
         with (
-            Writers(ledger, server.port, server.key, seed=f"{call}.{place}", creates=0.02),
+            write_to_few(ledger, server.port, server.key, seed=f"{call}.{place}"),
             server.faults(f"{call}:signal=KILL:when={place}"),
         ):
             server.wait_until_dead()

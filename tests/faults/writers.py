@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import math
 import random
 import threading
 from collections import Counter
@@ -17,6 +18,16 @@ _PAUSE_SECONDS = 0.02
 
 class Writers:
     """Threads that write to one organisation until they are stopped or the server is gone.
+
+    Args:
+        ledger: What they note.
+        port: The server's.
+        key: A key of the organisation.
+        seed: Of what they do.
+        count: How many they are.
+        padding: Characters of a turn at most.
+        creates: How often, of all their requests, they create a thread.
+        threads_max: With so many, they delete a thread instead.
 
     Attributes:
         replies: How many answers of each status there were.
@@ -34,13 +45,14 @@ class Writers:
         count: int = 6,
         padding: int = 600,
         creates: float = 0.06,
+        threads_max: float = math.inf,
     ) -> None:
         self.replies: Counter[int] = Counter()
         self.failures: dict[tuple[int, str], Reply] = {}
         self.broken: list[str] = []
         self._ledger = ledger
         self._port, self._key, self._seed = port, key, seed
-        self._padding, self._creates = padding, creates
+        self._padding, self._creates, self._threads_max = padding, creates, threads_max
         self._stopping = threading.Event()
         self._progress = threading.Condition()
         self._acknowledged = 0
@@ -90,7 +102,7 @@ class Writers:
         try:
             with suppress(OSError, http.client.HTTPException):
                 while not self._stopping.is_set():
-                    reply = writer.act(self._padding, self._creates)
+                    reply = writer.act(self._padding, self._creates, self._threads_max)
                     if reply is not None:
                         self._count(reply)
         except Exception as error:
@@ -132,10 +144,13 @@ class _Writer:
         self._conversations: list[Conversation] = []
         self._turns: list[tuple[Conversation, Entry]] = []
 
-    def act(self, padding: int, creates: float) -> Reply | None:
+    def act(self, padding: int, creates: float, threads_max: float) -> Reply | None:
         """Send one request; return its answer."""
         die = self._chance.random()
-        if die < creates or not self._open():
+        count = len(self._open())
+        if die < creates or not count:
+            if count >= threads_max and self._conversations:
+                return self._delete_thread(self._conversations.pop())
             return self._create()
         die = self._chance.random()
         if die < 0.08 and self._turns:
